@@ -1,0 +1,47 @@
+"""One command call: the caller's words and surroundings, and the ends that its bytes come from and go to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from nexus.schemas.command import StandardInput
+
+
+class Output(Protocol):
+    """An end that bytes go to: stdout or stderr of the caller."""
+
+    is_terminal: bool
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it, paced by the reader. Raises `ReaderGone` when nobody reads any more."""
+        ...
+
+
+class Signals(Protocol):
+    """The signals that the caller was sent, in their order."""
+
+    async def next(self) -> int:
+        """Wait for the next one and return its number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything a command takes from whoever called it. Nothing of it outlives the command.
+
+    `limits` maps `resource.RLIMIT_*` numbers to (soft, hard). `columns` and `rows` are of the controlling terminal, 80
+    by 24 without one. `argv` leaves out the program's name; bytes that are no UTF-8 are surrogate-escaped.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str]
+    stdin: StandardInput
+    stdout: Output
+    stderr: Output
+    signals: Signals
+    umask: int = 0o077
+    limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    columns: int = 80
+    rows: int = 24

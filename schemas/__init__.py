@@ -1,0 +1,1 @@
+"""The contracts everything speaks: envelope, event, error, command, context, session, protocol."""

@@ -1,0 +1,317 @@
+"""What a command is: its specification in the index, its handler, and what the handler is given."""
+
+from collections.abc import AsyncIterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, Field
+
+from nexus.schemas.context import ContextKind, ContextState, ContextUpdate
+from nexus.schemas.errors import NexusError
+from nexus.schemas.model import Model, StrictModel
+from nexus.schemas.session import Session
+
+CommandPath = tuple[str, ...]
+"""`(namespace, resource, action)`; a built-in such as `help` has one word."""
+
+
+class Effect(StrEnum):
+    """What running a command does to the world; drives `--dry-run`, the `--yes` rule and MCP's annotations."""
+
+    READ = "read"
+    WRITE = "write"
+    DESTRUCTIVE = "destructive"
+    STREAMING = "streaming"
+    IDEMPOTENT = "idempotent"
+
+
+class Arguments(StrictModel):
+    """The base of every argument model: one source for flags, validation, help and JSON Schema.
+
+    A field is the flag `--field-name`. `json_schema_extra` may say: `positional` (taken by place), `short` (one
+    letter), `aliases` (other long flags), `secret` (never from argv), `stdin` (`-` reads standard input), `rest`
+    (takes every remaining word, those after `--` included).
+    """
+
+
+class NoArguments(Arguments):
+    """A command without arguments of its own."""
+
+
+class Example(Model):
+    """One line that works as written, and what it shows. `needs` are lines to run before it."""
+
+    line: str
+    shows: str
+    needs: tuple[str, ...] = ()
+
+
+class OptionSpec(Model):
+    """One argument of a command, as the parser, help and completion need it."""
+
+    name: str
+    flags: tuple[str, ...] = ()
+    kind: Literal["text", "integer", "number", "boolean", "list", "json"] = "text"
+    metavar: str | None = None
+    required: bool = False
+    positional: bool = False
+    rest: bool = False
+    secret: bool = False
+    stdin: bool = False
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    description: str = ""
+
+
+class CommandSpec(Model):
+    """All that is known of a command without importing its handler."""
+
+    path: CommandPath
+    handler_id: str
+    handler: str
+    summary: str
+    description: str = ""
+    options: tuple[OptionSpec, ...] = ()
+    effects: tuple[Effect, ...] = (Effect.READ,)
+    context: tuple[ContextKind, ...] = ()
+    session_type: str | None = None
+    examples: tuple[Example, ...] = ()
+    errors: tuple[str, ...] = ()
+    exit_codes: tuple[int, ...] = ()
+    events: tuple[str, ...] = ()
+    deprecated: str | None = None
+    arguments_schema: dict[str, Any] = Field(default_factory=dict)
+    result_schema: dict[str, Any] = Field(default_factory=dict)
+
+
+class ChildSpec(Model):
+    """One name under a group."""
+
+    name: str
+    kind: Literal["group", "command"]
+    summary: str
+
+
+class GroupSpec(Model):
+    """A level of the tree: the root, a namespace or a resource."""
+
+    path: CommandPath
+    summary: str
+    children: tuple[ChildSpec, ...] = ()
+
+
+class AliasSpec(Model):
+    """Another name for one canonical path."""
+
+    path: CommandPath
+    target: CommandPath
+
+
+Node = CommandSpec | GroupSpec | AliasSpec
+
+
+class CommandCatalog(Protocol):
+    """The face of the registry that commands see: every node by its canonical path."""
+
+    def node(self, path: CommandPath) -> Node | None: ...
+
+    def commands(self, under: CommandPath = ()) -> list[CommandSpec]: ...
+
+
+Result = TypeVar("Result")
+
+
+class ApiClient(Protocol):
+    """The kernel's API. `path` is a template; values for its `{names}` come from `at` and are quoted.
+
+    Every call carries token, request id, traceparent and, on writes, an idempotency key. Errors of the kernel are
+    raised as they were told (`ReportedError`); transport errors as `BackendUnavailable`, `OutcomeUnknown` or
+    `TimeoutExceeded`.
+    """
+
+    async def get(
+        self, path: str, result: type[Result], *, at: Mapping[str, str] = ..., query: Mapping[str, Any] = ...
+    ) -> Result: ...
+
+    async def post(
+        self, path: str, result: type[Result], *, at: Mapping[str, str] = ..., body: BaseModel | None = ...
+    ) -> Result: ...
+
+    async def patch(
+        self, path: str, result: type[Result], *, at: Mapping[str, str] = ..., body: BaseModel | None = ...
+    ) -> Result: ...
+
+    async def put(
+        self, path: str, result: type[Result], *, at: Mapping[str, str] = ..., body: BaseModel | None = ...
+    ) -> Result: ...
+
+    async def delete(
+        self, path: str, result: type[Result], *, at: Mapping[str, str] = ..., query: Mapping[str, Any] = ...
+    ) -> Result: ...
+
+
+class StandardInput(Protocol):
+    """The command's stdin; nothing is read from the caller before it is asked for."""
+
+    is_terminal: bool
+
+    async def read(self, limit: int) -> bytes:
+        """Read to the end. Raises `ValidationError` when more than `limit` bytes come."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class ConfigValue(Model):
+    """One setting and where its value came from."""
+
+    key: str
+    value: Any
+    source: Literal["flag", "environment", "file", "default"]
+    origin: str | None = None
+
+
+class Configuration(Protocol):
+    """The client's settings: flag over environment over file over default. Keys are `category.key`."""
+
+    path: Path
+
+    def get(self, key: str) -> ConfigValue: ...
+
+    def all(self, category: str | None = None) -> list[ConfigValue]: ...
+
+    def categories(self) -> list[str]: ...
+
+    def set(self, key: str, value: Any) -> ConfigValue: ...
+
+    def unset(self, key: str) -> ConfigValue: ...
+
+
+class ContextStore(Protocol):
+    """The named contexts on disk."""
+
+    name: str
+
+    def load(self) -> ContextState: ...
+
+    def names(self) -> list[str]: ...
+
+    def load_named(self, name: str) -> ContextState: ...
+
+    def remove(self, name: str) -> None: ...
+
+
+class GlobalFlags(StrictModel):
+    """The flags that every command takes."""
+
+    output: str | None = None
+    input: str | None = None
+    project: str | None = None
+    roadmap: str | None = None
+    chat: str | None = None
+    fields: str | None = None
+    query: str | None = None
+    profile: str | None = None
+    server: str | None = None
+    context: str | None = None
+    session_id: str | None = None
+    timeout: float | None = None
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    dry_run: bool = False
+    yes: bool = False
+    config: str | None = None
+    verbose: bool = False
+    help: bool = False
+    version: bool = False
+
+
+Args = TypeVar("Args", bound=Arguments)
+
+
+class ExecutionContext(Generic[Args]):
+    """What a handler is given: its arguments, the selections, the API, and the caller's surroundings.
+
+    `cwd` and `environment` are the caller's, never this process's: one process serves many callers.
+    """
+
+    def __init__(  # noqa: PLR0913 -- a plain record; the dispatcher fills it by name
+        self,
+        *,
+        args: Args,
+        flags: GlobalFlags,
+        context_state: ContextState,
+        config: Configuration,
+        contexts: ContextStore,
+        catalog: CommandCatalog,
+        api: ApiClient,
+        stdin: StandardInput,
+        cwd: Path,
+        environment: Mapping[str, str],
+        request_id: str,
+        token: str | None = None,
+        session: Session | None = None,
+    ) -> None:
+        self.args = args
+        self.flags = flags
+        self.context_state = context_state
+        self.config = config
+        self.contexts = contexts
+        self.catalog = catalog
+        self.api = api
+        self.stdin = stdin
+        self.cwd = cwd
+        self.environment = environment
+        self.request_id = request_id
+        self.token = token
+        self.session = session
+
+    def selected(self, kind: ContextKind) -> str:
+        """Return the id of the selected thing; the dispatcher has checked that it is there."""
+        selection = getattr(self.context_state, kind)
+        if selection is None:
+            raise LookupError(f"the handler uses {kind} without requiring it")
+        return str(selection.id)
+
+
+class Outcome(Generic[Result]):
+    """A result with what goes beside it: a message for people, and a context update to apply and persist."""
+
+    def __init__(
+        self, result: Result, *, message: str | None = None, context_update: ContextUpdate | None = None
+    ) -> None:
+        self.result = result
+        self.message = message
+        self.context_update = context_update
+
+
+class CommandHandler(Generic[Args, Result]):
+    """One command. Class attributes declare it; the index is built from them, so none is imported to describe it.
+
+    The docstring's first line is the summary, the rest the description. `execute` may be `async def`, and must not
+    block then. Raise errors of `nexus.schemas.errors`; whatever else is raised becomes `EXECUTION_ERROR`.
+    """
+
+    path: ClassVar[CommandPath]
+    arguments: ClassVar[type[Arguments]] = NoArguments
+    result: ClassVar[type[BaseModel]]
+    effects: ClassVar[frozenset[Effect]] = frozenset({Effect.READ})
+    context: ClassVar[tuple[ContextKind, ...]] = ()
+    session_type: ClassVar[str | None] = None
+    examples: ClassVar[tuple[Example, ...]] = ()
+    errors: ClassVar[tuple[type[NexusError], ...]] = ()
+    events: ClassVar[tuple[str, ...]] = ()
+    deprecated: ClassVar[str | None] = None
+
+    async def execute(self, context: ExecutionContext[Args]) -> Result | Outcome[Result]:
+        """Do the command's work and return its result."""
+        raise NotImplementedError
+
+    def validate(self, args: Mapping[str, Any]) -> Args:
+        """Parse raw values into the argument model. Raises pydantic's ValidationError."""
+        return self.arguments.model_validate(args)  # type: ignore[return-value]
+
+    def required_context(self) -> tuple[ContextKind, ...]:
+        """Return the selections that must be there before `execute` runs."""
+        return self.context

@@ -1,0 +1,363 @@
+"""Every error that Nexus tells, as one tree; each class knows its type, code and exit status.
+
+    NexusError
+    ├── ParseError           PARSE_ERROR             2   the words cannot be read
+    │   ├── UnknownOption    UNKNOWN_OPTION          2
+    │   ├── AmbiguousCommand AMBIGUOUS_COMMAND       2
+    │   └── InputInvalid     INPUT_INVALID           2   --input is no JSON object
+    ├── ValidationError      VALIDATION_ERROR        2
+    │   ├── ConfirmationRequired CONFIRMATION_REQUIRED 2
+    │   ├── QueryInvalid     QUERY_INVALID           2
+    │   └── PathOutsideRoot  PATH_OUTSIDE_ROOT       2
+    ├── AuthError            AUTHENTICATION_REQUIRED 3
+    │   └── AuthInvalid      AUTHENTICATION_INVALID  3
+    ├── PermissionDenied     PERMISSION_DENIED       3
+    ├── NotFound             RESOURCE_NOT_FOUND      4
+    │   └── CommandNotFound  COMMAND_NOT_FOUND       4
+    ├── BackendError         BACKEND_ERROR           5   …and the storage, git and resident errors below it
+    ├── TimeoutExceeded      TIMEOUT                 5
+    ├── Conflict             RESOURCE_CONFLICT       6
+    │   └── VersionConflict  VERSION_CONFLICT        6
+    ├── ContextMissing       CONTEXT_MISSING         7
+    │   └── ContextStale     CONTEXT_STALE           7   the selection's target was deleted
+    ├── SessionError         …                       8   see the Session ABI
+    ├── Interrupted          INTERRUPTED           130   …TERMINATED 143, HUNG_UP 129, READER_GONE 141
+    ├── PluginError          PLUGIN_ERROR            1
+    └── InternalError        INTERNAL_ERROR          1
+        └── ExecutionError   EXECUTION_ERROR         1   a handler raised
+
+An error carries data; its sentence is built from the data. What it carries reaches the envelope as `details`.
+"""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic.alias_generators import to_camel
+
+from nexus.schemas.envelope import ErrorEntry
+
+ErrorType = Literal[
+    "parse",
+    "validation",
+    "context",
+    "auth",
+    "permission",
+    "not_found",
+    "conflict",
+    "session",
+    "backend",
+    "timeout",
+    "interrupted",
+    "plugin",
+    "internal",
+]
+
+
+class NexusError(Exception):
+    """An error as a value: `type`, `code` and `exit_status` of its class, a sentence and details of its own.
+
+    `sentence` is a format string over the keyword data; the data reaches `details` under camelCase names.
+    """
+
+    type: ClassVar[ErrorType] = "internal"
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    exit_status: ClassVar[int] = 1
+    sentence: ClassVar[str] = "{reason}"
+    hint: ClassVar[str | None] = None
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, *, hint: str | None = None, retry_after_ms: int | None = None, **data: Any) -> None:
+        self.data = data
+        self.own_hint = hint
+        self.retry_after_ms = retry_after_ms
+        super().__init__(data)
+
+    def __str__(self) -> str:
+        return self.sentence.format(**self.data)
+
+    def entry(self) -> ErrorEntry:
+        """Return the error as the envelope and the event carry it."""
+        details: dict[str, Any] = {
+            "hint": self.own_hint or (self.hint.format(**self.data) if self.hint else None),
+            "retryable": self.retryable,
+            "retryAfterMs": self.retry_after_ms,
+            "exitCode": self.exit_status,
+            **{to_camel(name): value for name, value in self.data.items()},
+        }
+        return ErrorEntry(
+            type=self.type,
+            code=self.code,
+            message=str(self),
+            details={name: value for name, value in details.items() if value is not None},
+        )
+
+    @classmethod
+    def because(cls, reason: str, *, hint: str | None = None, **data: Any) -> Self:
+        """Make the error with a sentence of its own, for classes whose sentence is `{reason}`."""
+        return cls(reason=reason, hint=hint, **data)
+
+
+class ReportedError(NexusError):
+    """An error that came over the wire, already in its final form: told on as it was told to us."""
+
+    def __init__(self, reported: ErrorEntry) -> None:
+        super().__init__()
+        self.reported = reported
+
+    @property
+    def reported_exit_status(self) -> int:
+        """The exit status that the error names, 1 when it names none."""
+        status = self.reported.details.get("exitCode", 1)
+        return status if isinstance(status, int) else 1
+
+    def __str__(self) -> str:
+        return self.reported.message
+
+    def entry(self) -> ErrorEntry:
+        return self.reported
+
+
+class ParseError(NexusError):
+    type = "parse"
+    code = "PARSE_ERROR"
+    exit_status = 2
+    hint = "nexus help"
+
+
+class UnknownOption(ParseError):
+    code = "UNKNOWN_OPTION"
+    sentence = "There is no option {option}."
+
+
+class AmbiguousCommand(ParseError):
+    code = "AMBIGUOUS_COMMAND"
+    sentence = "'{given}' can mean {meanings}."
+
+
+class InputInvalid(ParseError):
+    code = "INPUT_INVALID"
+
+
+class ValidationError(NexusError):
+    type = "validation"
+    code = "VALIDATION_ERROR"
+    exit_status = 2
+
+
+class ConfirmationRequired(ValidationError):
+    code = "CONFIRMATION_REQUIRED"
+    sentence = "'{command}' cannot be undone and wants to be confirmed."
+
+
+class QueryInvalid(ValidationError):
+    code = "QUERY_INVALID"
+    hint = "nexus help"
+
+
+class PathOutsideRoot(ValidationError):
+    code = "PATH_OUTSIDE_ROOT"
+    sentence = "The path {path!r} leaves its root folder."
+    hint = "nexus agent file browse --path ."
+
+
+class AuthError(NexusError):
+    type = "auth"
+    code = "AUTHENTICATION_REQUIRED"
+    exit_status = 3
+    sentence = "{server} wants you to sign in."
+
+
+class AuthInvalid(AuthError):
+    code = "AUTHENTICATION_INVALID"
+    sentence = "The credentials are not valid, or not any more."
+
+
+class PermissionDenied(NexusError):
+    type = "permission"
+    code = "PERMISSION_DENIED"
+    exit_status = 3
+
+
+class NotFound(NexusError):
+    """`resource` is the kind as the commands call it (project, roadmap), `reference` what was asked for."""
+
+    type = "not_found"
+    code = "RESOURCE_NOT_FOUND"
+    exit_status = 4
+    sentence = "There is no {resource} {reference!r}."
+
+
+class CommandNotFound(NotFound):
+    code = "COMMAND_NOT_FOUND"
+    sentence = "There is no command '{given}'."
+
+
+class BackendError(NexusError):
+    type = "backend"
+    code = "BACKEND_ERROR"
+    exit_status = 5
+    hint = "nexus debug kernel status"
+
+
+class BackendUnavailable(BackendError):
+    code = "BACKEND_UNAVAILABLE"
+    retryable = True
+
+
+class OutcomeUnknown(BackendError):
+    """The connection ended after a write was sent and before it was answered, and it cannot be told which."""
+
+    code = "OUTCOME_UNKNOWN"
+
+
+class StorageLocked(BackendError):
+    code = "STORAGE_LOCKED"
+    retryable = True
+    sentence = "Another process keeps the database {path} locked."
+
+
+class StorageReadOnly(BackendError):
+    code = "STORAGE_READ_ONLY"
+    sentence = "{path} cannot be written to."
+    hint = "Give yourself write access to it, or set NEXUS_HOME to a folder that you can write to."
+
+
+class StorageCorrupt(BackendError):
+    code = "STORAGE_CORRUPT"
+    sentence = "The database {path} is damaged: {reason}."
+    hint = "Put a copy of the database back, or move the file away and start anew."
+
+
+class StorageFull(BackendError):
+    code = "STORAGE_FULL"
+    retryable = True
+    sentence = "No space is left for {path}."
+    hint = "Free some space, then run the command again."
+
+
+class StorageUnsupported(BackendError):
+    code = "STORAGE_UNSUPPORTED"
+    sentence = "{path} is on a network file system ({filesystem}), where locks cannot be trusted."
+    hint = "Set NEXUS_HOME to a folder on a local disk."
+
+
+class GitFailed(BackendError):
+    code = "GIT_FAILED"
+
+
+class TimeoutExceeded(NexusError):
+    type = "timeout"
+    code = "TIMEOUT"
+    exit_status = 5
+    retryable = True
+    sentence = "No answer within {seconds:g} seconds."
+    hint = "Give it longer with --timeout SECONDS."
+
+
+class Conflict(NexusError):
+    type = "conflict"
+    code = "RESOURCE_CONFLICT"
+    exit_status = 6
+
+
+class VersionConflict(Conflict):
+    code = "VERSION_CONFLICT"
+
+
+class ContextMissing(NexusError):
+    """`needs` is what was not selected: project, roadmap, chat, session, element."""
+
+    type = "context"
+    code = "CONTEXT_MISSING"
+    exit_status = 7
+    sentence = "This command needs a {needs}, and none is selected."
+
+
+class ContextStale(ContextMissing):
+    code = "CONTEXT_STALE"
+    sentence = "The selected {needs} {reference!r} does not exist any more."
+
+
+class SessionError(NexusError):
+    type = "session"
+    code = "SESSION_ERROR"
+    exit_status = 8
+
+
+class SessionExpired(SessionError):
+    code = "SESSION_EXPIRED"
+    sentence = "The session {session_id} has expired."
+
+
+class SessionClosed(SessionError):
+    code = "SESSION_CLOSED"
+    sentence = "The session {session_id} is closed."
+
+
+class SessionNotFound(SessionError):
+    code = "SESSION_NOT_FOUND"
+    sentence = "There is no session {session_id}."
+    hint = "nexus session live list"
+
+
+class SessionTypeMismatch(SessionError):
+    code = "SESSION_TYPE_MISMATCH"
+    sentence = "The session {session_id} is of type {actual}, and this wants {expected}."
+
+
+class SessionGap(SessionError):
+    code = "SESSION_GAP"
+
+
+class ConnectionLost(SessionError):
+    code = "CONNECTION_LOST"
+    retryable = True
+
+
+class ResourceUnavailable(SessionError):
+    code = "RESOURCE_UNAVAILABLE"
+
+
+class Interrupted(NexusError):
+    type = "interrupted"
+    code = "INTERRUPTED"
+    exit_status = 130
+    sentence = "Interrupted."
+
+
+class Terminated(Interrupted):
+    code = "TERMINATED"
+    exit_status = 143
+    sentence = "Terminated."
+
+
+class HungUp(Interrupted):
+    code = "HUNG_UP"
+    exit_status = 129
+    sentence = "The terminal went away."
+
+
+class ReaderGone(Interrupted):
+    code = "READER_GONE"
+    exit_status = 141
+    sentence = "Nobody reads the output any more."
+
+
+class PluginError(NexusError):
+    type = "plugin"
+    code = "PLUGIN_ERROR"
+
+
+class InternalError(NexusError):
+    """A fault of ours. `log` names the file that holds the traceback."""
+
+    sentence = "Nexus failed inside: {reason}."
+
+
+class ExecutionError(InternalError):
+    code = "EXECUTION_ERROR"
+    sentence = "The command failed inside: {reason}."
+
+
+class OutputInvalid(InternalError):
+    code = "OUTPUT_INVALID"
+    sentence = "The command's answer does not fit its own result schema: {reason}."

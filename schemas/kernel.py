@@ -1,0 +1,68 @@
+"""What the kernel says of itself."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from nexus.schemas.model import Model, Timestamp
+
+
+class Health(Model):
+    status: Literal["ok", "degraded"]
+    version: str
+
+
+class LiveCounts(Model):
+    """What is at work in the kernel's process now."""
+
+    commands: int = 0
+    sessions: int = 0
+    processes: int = 0
+
+
+class KernelStatus(Model):
+    """`mode` is resident, one-shot (ends with its command) or server. Memory is resident set size in bytes."""
+
+    mode: Literal["resident", "one-shot", "server"]
+    pid: int
+    version: str
+    started_at: Timestamp
+    uptime_seconds: float
+    socket: str | None = None
+    data_folder: str
+    database: str
+    memory_bytes: int
+    live: LiveCounts = Field(default_factory=LiveCounts)
+
+
+class KernelMetrics(Model):
+    """Counters since the start, and sizes now."""
+
+    uptime_seconds: float
+    requests: dict[str, int]
+    memory_bytes: int
+    peak_memory_bytes: int
+    open_files: int
+    database_bytes: int
+
+
+class KernelStopping(Model):
+    """The kernel finishes what is under way, then ends; with `restarts` a new one takes its place."""
+
+    pid: int
+    stopping: bool = True
+    restarts: bool = False
+
+
+class Deleted(Model):
+    """What was deleted, and what went with it, counted by kind."""
+
+    id: str
+    deleted: Literal[True] = True
+    cascade: dict[str, int] = Field(default_factory=dict)
+
+
+class ErrorBody(Model):
+    """The body of every answer of the API that is an error."""
+
+    error: dict[str, Any]

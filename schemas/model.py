@@ -1,0 +1,41 @@
+"""The base of every model on the wire: camelCase outside, snake_case inside, nothing unknown in silence."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; one without a zone is taken as UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with microseconds, always the same width: `2026-11-20T12:00:00.000000Z`."""
+    return to_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Timestamp = Annotated[datetime, AfterValidator(to_utc), PlainSerializer(rfc3339, return_type=str)]
+"""A moment in UTC, written as RFC 3339 with microseconds."""
+
+
+class Model(BaseModel):
+    """A shape on the wire. Fields are camelCase in JSON; a reader ignores fields that a newer writer added."""
+
+    # Building a validator costs up to a millisecond a model: only those that are used are built.
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        defer_build=True,
+        extra="ignore",
+    )
+
+
+class StrictModel(Model):
+    """A shape that people and programs send us: an unknown field is an error, not a typo that passes."""
+
+    model_config = ConfigDict(extra="forbid")
