@@ -1,0 +1,75 @@
+"""What a streaming command hands to whoever prints it: whole lines, and the position that they reach.
+
+A streaming handler is a `CommandHandler[Args, LineStream]`: its `execute` returns the stream, its `result` model is the
+form that `--collect` gives. Whoever prints does no more than this:
+
+    async for lines in stream:          # a NexusError before the first lines is an envelope, none comes after them
+        await stdout.write(lines.data)
+    exit(stream.exit_status)
+
+On a signal it calls `stop` and goes on with the loop: what is left is one item at the most, with the `interrupt` and
+the `close`, at once. When the printer's process died, the next one gives the command `Printed` and the stream goes on
+behind it: no metadata a second time, no line twice, none missing.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+StopReason = Literal["user-requested", "terminated", "hung-up", "timeout", "error"]
+"""Why a reader stops: SIGINT, SIGTERM, SIGHUP, the command's time-out, a fault."""
+
+STOP_STATUS: dict[StopReason, int] = {
+    "user-requested": 130,
+    "terminated": 143,
+    "hung-up": 129,
+    "timeout": 5,
+    "error": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """One line or more, each whole and ended by a newline. `last` is the log's position after them."""
+
+    data: bytes
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """How far an earlier process printed this stream: the position of its last whole item, and its lines so far."""
+
+    session_id: str
+    epoch: int
+    seq: int
+    lines: int
+
+
+class LineStream(Protocol):
+    """The lines of one session for one reader: one `metadata` first, one `close` last.
+
+    Iterating pulls: nothing is read ahead of the printer but a bounded buffer, so a slow one lags on the log and slows
+    nobody. `session_id` and `epoch` are known from the first item on; they name the position for `Printed`.
+    """
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def exit_status(self) -> int:
+        """What the command exits with, once the iteration has ended."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Lines]: ...
+
+    def stop(self, reason: StopReason) -> None:
+        """End the stream now: the iteration yields its `interrupt` and `close` and is over. Never blocks; once only."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the session's connection. Safe at any time, more than once."""
+        ...
