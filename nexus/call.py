@@ -32,6 +32,9 @@ class Call:
 
     `limits` maps `resource.RLIMIT_*` numbers to (soft, hard). `columns` and `rows` are of the controlling terminal, 80
     by 24 without one. `argv` leaves out the program's name; bytes that are no UTF-8 are surrogate-escaped.
+
+    `again` says that the command was begun before by a process that died: what is not known to only read must then end
+    in `OutcomeUnknown` instead of running a second time.
     """
 
     argv: tuple[str, ...]
@@ -45,3 +48,4 @@ class Call:
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     columns: int = 80
     rows: int = 24
+    again: bool = False

@@ -203,6 +203,13 @@ class BackendUnavailable(BackendError):
     retryable = True
 
 
+class ResidentUnavailable(BackendError):
+    """The resident process does not start, does not answer, or must not be trusted."""
+
+    code = "RESIDENT_UNAVAILABLE"
+    hint = "NEXUS_RESIDENT=0 runs a command without it."
+
+
 class OutcomeUnknown(BackendError):
     """The connection ended after a write was sent and before it was answered, and it cannot be told which."""
 
