@@ -233,7 +233,8 @@ Args = TypeVar("Args", bound=Arguments)
 class ExecutionContext(Generic[Args]):
     """What a handler is given: its arguments, the selections, the API, and the caller's surroundings.
 
-    `cwd` and `environment` are the caller's, never this process's: one process serves many callers.
+    `cwd`, `environment`, `umask` and `limits` (`resource.RLIMIT_*` numbers to soft and hard) are the caller's, never
+    this process's: one process serves many callers. What a command starts gets them.
     """
 
     def __init__(  # noqa: PLR0913 -- a plain record; the dispatcher fills it by name
@@ -252,6 +253,8 @@ class ExecutionContext(Generic[Args]):
         request_id: str,
         token: str | None = None,
         session: Session | None = None,
+        umask: int = 0o077,
+        limits: Mapping[int, tuple[int, int]] | None = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -266,6 +269,8 @@ class ExecutionContext(Generic[Args]):
         self.request_id = request_id
         self.token = token
         self.session = session
+        self.umask = umask
+        self.limits = dict(limits or {})
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""
