@@ -6,6 +6,7 @@
     │   ├── AmbiguousCommand AMBIGUOUS_COMMAND       2
     │   └── InputInvalid     INPUT_INVALID           2   --input is no JSON object
     ├── ValidationError      VALIDATION_ERROR        2
+    │   ├── ConfigInvalid    CONFIG_INVALID          2
     │   ├── ConfirmationRequired CONFIRMATION_REQUIRED 2
     │   ├── QueryInvalid     QUERY_INVALID           2
     │   └── PathOutsideRoot  PATH_OUTSIDE_ROOT       2
@@ -90,6 +91,10 @@ class NexusError(Exception):
             details={name: value for name, value in details.items() if value is not None},
         )
 
+    def entries(self) -> list[ErrorEntry]:
+        """Return what the envelope's `errors` hold: this error, or each of several found at once."""
+        return [self.entry()]
+
     @classmethod
     def because(cls, reason: str, *, hint: str | None = None, **data: Any) -> Self:
         """Make the error with a sentence of its own, for classes whose sentence is `{reason}`."""
@@ -141,6 +146,12 @@ class ValidationError(NexusError):
     type = "validation"
     code = "VALIDATION_ERROR"
     exit_status = 2
+
+
+class ConfigInvalid(ValidationError):
+    """The configuration file cannot be used; `line` and `column` where the fault is known to be."""
+
+    code = "CONFIG_INVALID"
 
 
 class ConfirmationRequired(ValidationError):

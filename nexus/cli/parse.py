@@ -1,0 +1,245 @@
+"""From argv to a command, its raw arguments and the global flags. Parsing is click's; meaning is the models'."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from pydantic import ValidationError as ModelError
+
+from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
+from nexus.dispatch.validation import validation_error
+from nexus.registry.index import CommandIndex
+from nexus.registry.resolve import Resolution, resolve, split_dotted
+from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
+from nexus.schemas.errors import NexusError, ParseError, UnknownOption, ValidationError
+
+_RAW = click.types.UNPROCESSED
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What argv says: the node its words led to, the arguments as given, and the global flags."""
+
+    node: CommandSpec | GroupSpec
+    arguments: dict[str, Any]
+    flags: GlobalFlags
+
+
+def _takes_value(flag: str) -> bool:
+    return GLOBAL_FLAGS[flag].kind != "boolean"
+
+
+def _split_leading(argv: list[str]) -> tuple[list[str], list[str], int | None]:
+    """Take global flags out of the words before the command's end: (words, flags, index of a stranger or None)."""
+    words: list[str] = []
+    flags: list[str] = []
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        if word == "--" or not word.startswith("-") or word == "-":
+            if word == "--":
+                break
+            words.append(word)
+            position += 1
+            continue
+        name, has_value, _ = word.partition("=")
+        if name not in GLOBAL_FLAGS:
+            return words, flags, position
+        takes_next = _takes_value(name) and not has_value
+        flags += argv[position : position + 1 + takes_next]
+        position += 1 + takes_next
+    return words, flags, None
+
+
+def _positions_of_words(argv: list[str]) -> list[int]:
+    """Return where the words stand in argv that `_split_leading` takes for words."""
+    positions: list[int] = []
+    position = 0
+    while position < len(argv) and argv[position] != "--":
+        word = argv[position]
+        name, has_value, _ = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            positions.append(position)
+        elif name not in GLOBAL_FLAGS:
+            break
+        elif _takes_value(name) and not has_value:
+            position += 1
+        position += 1
+    return positions
+
+
+def _rest_after(argv: list[str], words_taken: int) -> list[str]:
+    """Return argv without the path's own words: flags that stood before and between, and all that came after."""
+    path_positions = set(_positions_of_words(argv)[:words_taken])
+    return [word for position, word in enumerate(argv) if position not in path_positions]
+
+
+def parse(index: CommandIndex, argv: list[str], *, abbreviations: bool) -> Parsed:
+    """Read argv. Raises `CommandNotFound`, `AmbiguousCommand`, `UnknownOption`, `ParseError`, `ValidationError`."""
+    argv = _spread_dotted(argv)
+    words, leading, stranger = _split_leading(argv)
+    try:
+        found = resolve(index, words, abbreviations=abbreviations)
+    except NexusError:
+        if _asks_for_version(leading):
+            return Parsed(_command(index, "version"), {}, GlobalFlags())
+        raise
+    if isinstance(found.node, GroupSpec):
+        return _parse_partial(index, found, argv, leading, stranger)
+    return _parse_command(found.node, _rest_after(argv, found.words))
+
+
+def _spread_dotted(argv: list[str]) -> list[str]:
+    positions = _positions_of_words(argv)
+    if not positions:
+        return argv
+    first = positions[0]
+    return [*argv[:first], *split_dotted([argv[first]]), *argv[first + 1 :]]
+
+
+def _asks_for_version(flags: list[str]) -> bool:
+    return "--version" in flags
+
+
+def _command(index: CommandIndex, name: str) -> CommandSpec:
+    node = index.node((name,))
+    if not isinstance(node, CommandSpec):
+        raise LookupError(f"the built-in command {name} is not in the index")
+    return node
+
+
+def _parse_partial(
+    index: CommandIndex, found: Resolution, argv: list[str], leading: list[str], stranger: int | None
+) -> Parsed:
+    path = found.node.path
+    if stranger is not None or "--" in argv:
+        option = argv[stranger] if stranger is not None else "--"
+        hint = f"nexus help {' '.join(path)}".rstrip()
+        raise UnknownOption(option=clipped(option.partition("=")[0]), hint=hint, available=sorted(GLOBAL_FLAGS))
+    help_command = _command(index, "help")
+    flags = _parse_command(help_command, leading).flags
+    if flags.version:
+        return Parsed(_command(index, "version"), {}, flags)
+    return Parsed(help_command, {"path": list(path)}, flags)
+
+
+def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
+    parser = _parser_of(spec.path, spec.options)
+    try:
+        context = parser.make_context(" ".join(spec.path), list(rest), resilient_parsing=False)
+    except click.exceptions.NoSuchOption as error:
+        raise _unknown_option(spec, error) from None
+    except click.exceptions.UsageError as error:
+        raise _usage_error(spec, error) from None
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    raw_flags = {option.name: given.pop(_GLOBAL + option.name, None) for option in GLOBAL_OPTIONS}
+    try:
+        flags = GlobalFlags.model_validate({name: value for name, value in raw_flags.items() if value is not None})
+    except ModelError as error:
+        raise validation_error(error, GLOBAL_OPTIONS, spec) from None
+    _check_choices(spec, flags)
+    return Parsed(spec, {name: _value(option_named(spec, name), value) for name, value in given.items()}, flags)
+
+
+def _check_choices(spec: CommandSpec, flags: GlobalFlags) -> None:
+    for option in GLOBAL_OPTIONS:
+        value = getattr(flags, option.name)
+        if option.choices and value is not None and value not in option.choices:
+            raise ValidationError.because(
+                f"{option.flags[0]} is one of {', '.join(option.choices)}, not {clipped(value)!r}.",
+                field=option.name,
+                expected=list(option.choices),
+                hint=f"nexus {' '.join(spec.path)} --help",
+            )
+
+
+def option_named(spec: CommandSpec, name: str) -> OptionSpec:
+    """Return the option of a command by its argument's name. Raises `LookupError`."""
+    for option in spec.options:
+        if option.name == name:
+            return option
+    raise LookupError(f"{' '.join(spec.path)} has no argument {name}")
+
+
+def _value(option: OptionSpec, value: Any) -> Any:
+    """Turn what click found into what the argument model validates: lists from commas, objects from JSON."""
+    if option.kind == "list":
+        parts = [value] if isinstance(value, str) else list(value)
+        if option.positional:
+            return parts
+        return [piece.strip() for part in parts for piece in part.split(",") if piece.strip()]
+    if option.kind == "json":
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ParseError.because(
+                f"{option.flags[0]} wants JSON: {error}.",
+                field=option.name,
+                expected="JSON",
+                hint=f"{option.flags[0]} '{{}}'",
+            ) from None
+    return value
+
+
+_GLOBAL = "GLOBAL_"
+"""Marks global flags in click's namespace; arguments are named in lower case."""
+
+
+_parsers: dict[tuple[str, ...], tuple[tuple[OptionSpec, ...], click.Command]] = {}
+
+
+def _parser_of(path: tuple[str, ...], options: tuple[OptionSpec, ...]) -> click.Command:
+    known = _parsers.get(path)
+    if known is None or known[0] is not options:
+        if len(_parsers) > 2048:
+            _parsers.clear()
+        known = _parsers[path] = options, _build_parser(path, list(options))
+    return known[1]
+
+
+def _build_parser(path: tuple[str, ...], options: list[OptionSpec]) -> click.Command:
+    params: list[click.Parameter] = [_parameter(option, option.name) for option in options]
+    params += [_parameter(option, _GLOBAL + option.name) for option in GLOBAL_OPTIONS]
+    return click.Command(" ".join(path), params=params, add_help_option=False)
+
+
+def _parameter(option: OptionSpec, name: str) -> click.Parameter:
+    if option.positional:
+        many = option.kind == "list"
+        return click.Argument([name], required=False, nargs=-1 if many else 1, type=_RAW)
+    if option.kind == "boolean":
+        on = [flag for flag in option.flags if not flag.startswith("--no-")]
+        off = [flag for flag in option.flags if flag.startswith("--no-")]
+        declared = [f"{on[0]}/{off[0]}", *on[1:]] if off else on
+        return click.Option([name, *declared], is_flag=True, default=False)
+    return click.Option([name, *option.flags], type=_RAW, multiple=option.kind == "list", default=None)
+
+
+def clipped(text: str, most: int = 200) -> str:
+    """Shorten what a message quotes."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def _unknown_option(spec: CommandSpec, error: click.exceptions.NoSuchOption) -> UnknownOption:
+    available = [flag for option in spec.options for flag in option.flags]
+    return UnknownOption(
+        option=clipped(error.option_name),
+        suggestions=list(error.possibilities or ()),
+        available=available,
+        hint=f"nexus {' '.join(spec.path)} --help",
+    )
+
+
+def _usage_error(spec: CommandSpec, error: click.exceptions.UsageError) -> ParseError:
+    return ParseError.because(
+        clipped(error.format_message(), 400),
+        command=" ".join(spec.path),
+        examples=[example.line for example in spec.examples],
+        hint=f"nexus {' '.join(spec.path)} --help",
+    )

@@ -1,0 +1,172 @@
+"""Reads and changes the configuration: flag over environment over file over default, each value with its source."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic import ValidationError as ModelError
+from pydantic.fields import FieldInfo
+
+from nexus.config.settings import Settings
+from nexus.context.store import write_whole
+from nexus.schemas.command import ConfigValue
+from nexus.schemas.errors import ConfigInvalid, NotFound, ValidationError
+
+_MOST_BYTES = 1024 * 1024
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+_CATEGORIES: dict[str, dict[str, FieldInfo]] = {name: dict(model.model_fields) for name, model in _SECTIONS.items()}
+
+
+def environment_name(key: str) -> str:
+    """Return the variable that overrides a key: `NEXUS_OUTPUT_FORMAT` for `output.format`."""
+    return "NEXUS_" + key.replace(".", "_").upper()
+
+
+class TomlConfiguration:
+    """The settings of one command.
+
+    `flags` maps keys to values given on the command line. The file is read when a key is first asked for; without a
+    file the defaults hold. Raises `ConfigInvalid` with line and column for a file that cannot be used, `NotFound` for
+    a key that does not exist.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> None:
+        self.path = path
+        self._environment = environment
+        self._flags = dict(flags or {})
+        self._file: dict[str, Any] | None = None
+
+    def categories(self) -> list[str]:
+        """Return the names of the categories."""
+        return sorted(_CATEGORIES)
+
+    def all(self, category: str | None = None) -> list[ConfigValue]:
+        """Return every setting, or those of one category."""
+        if category is not None and category not in _CATEGORIES:
+            raise NotFound(
+                resource="category",
+                reference=category,
+                available=self.categories(),
+                hint="nexus settings category list",
+            )
+        keys = [f"{name}.{key}" for name in self.categories() for key in _CATEGORIES[name] if category in (None, name)]
+        return [self.get(key) for key in keys]
+
+    def get(self, key: str) -> ConfigValue:
+        """Return one setting and where it came from."""
+        key, field = self._field(key)
+        if key in self._flags:
+            return ConfigValue(key=key, value=self._checked(key, self._flags[key]), source="flag")
+        variable = environment_name(key)
+        if self._environment.get(variable):
+            value = self._checked(key, self._environment[variable], variable=variable)
+            return ConfigValue(key=key, value=value, source="environment", origin=variable)
+        category, _, name = key.partition(".")
+        section = self._content().get(category, {})
+        if name in section:
+            value = self._checked(key, section[name], path=str(self.path))
+            return ConfigValue(key=key, value=value, source="file", origin=str(self.path))
+        return ConfigValue(key=key, value=field.get_default(), source="default")
+
+    def set(self, key: str, value: Any) -> ConfigValue:
+        """Write one setting to the file, whole or not at all, its comments kept."""
+        import tomlkit
+
+        key, _ = self._field(key)
+        checked = self._checked(key, value)
+        category, _, name = key.partition(".")
+        document = tomlkit.parse(self._text())
+        section = document.setdefault(category, tomlkit.table())
+        section[name] = checked
+        self._write(tomlkit.dumps(document))
+        return self.get(key)
+
+    def unset(self, key: str) -> ConfigValue:
+        """Take one setting out of the file and return what holds then."""
+        import tomlkit
+
+        key, _ = self._field(key)
+        category, _, name = key.partition(".")
+        document = tomlkit.parse(self._text())
+        section = document.get(category)
+        if section is not None and name in section:
+            del section[name]
+            self._write(tomlkit.dumps(document))
+        return self.get(key)
+
+    def _field(self, key: str) -> tuple[str, FieldInfo]:
+        key = key.strip().casefold().replace("-", "_")
+        category, _, name = key.partition(".")
+        field = _CATEGORIES.get(category, {}).get(name)
+        if field is None:
+            available = [f"{known}.{name}" for known, fields in _CATEGORIES.items() for name in fields]
+            raise NotFound(
+                resource="setting", reference=key[:200], available=available, hint="nexus settings config view"
+            )
+        return key, field
+
+    def _checked(self, key: str, value: Any, **where: str) -> Any:
+        category, _, name = key.partition(".")
+        try:
+            return getattr(_SECTIONS[category].model_validate({name: value}), name)
+        except ModelError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            kind = ConfigInvalid if where else ValidationError
+            raise kind.because(
+                f"{key}: {reason}.", field=key, hint=f"nexus settings config unset --key {key}", **where
+            ) from None
+
+    def _text(self) -> str:
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise ConfigInvalid.because(
+                f"{self.path} cannot be read: {error.strerror}.", path=str(self.path)
+            ) from error
+        if len(content) > _MOST_BYTES:
+            raise ConfigInvalid.because(f"{self.path} is larger than {_MOST_BYTES} bytes.", path=str(self.path))
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise ConfigInvalid.because(f"{self.path} is no UTF-8: {error.reason}.", path=str(self.path)) from error
+
+    def _content(self) -> dict[str, Any]:
+        if self._file is None:
+            text = self._text()
+            try:
+                content = tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise self._unreadable(error, text) from error
+            stray = [name for name, section in content.items() if not isinstance(section, dict)]
+            if stray:
+                raise ConfigInvalid.because(f"{self.path}: {stray[0]} is no table.", path=str(self.path), key=stray[0])
+            self._file = content
+        return self._file
+
+    def _unreadable(self, error: tomllib.TOMLDecodeError, text: str) -> ConfigInvalid:
+        import re
+
+        place = re.search(r"at line (\d+), column (\d+)", str(error))
+        line, column = (int(place[1]), int(place[2])) if place else (text.count("\n") + 1, 1)
+        return ConfigInvalid.because(
+            f"{self.path}, line {line}, column {column}: {error}.",
+            path=str(self.path),
+            line=line,
+            column=column,
+            hint=f"Mend line {line} of {self.path}, or use another file with --config PATH.",
+        )
+
+    def _write(self, text: str) -> None:
+        write_whole(self.path, text.encode())
+        self._file = None

@@ -1,0 +1,54 @@
+"""What can be set: categories of keys, each with a type, a default and a meaning."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nexus.schemas.model import StrictModel
+
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
+
+
+class OutputSettings(StrictModel):
+    """How answers are written."""
+
+    format: Literal["json", "human", "table", "yaml"] = Field(
+        "json", description="What --output is when it is not said."
+    )
+
+
+class ThemeSettings(StrictModel):
+    """How people's output and pages look."""
+
+    mode: Literal["auto", "dark", "light"] = Field("auto", description="Dark, light, or what the terminal says.")
+    palette: str = Field("default", max_length=100, description="The name of a palette.")
+
+
+class WorkspaceSettings(StrictModel):
+    """How a person's workspace behaves."""
+
+    auto_open_terminal: bool = Field(False, description="Open a terminal with a project.")
+    detail_mode: Literal["minimal", "expanded"] = Field("minimal", description="How much is shown of each thing.")
+    remember_last_path: bool = Field(True, description="Come back to the folder that was open last.")
+
+
+class ServerSettings(StrictModel):
+    """Which kernel is spoken to."""
+
+    url: str | None = Field(None, description="A server's URL; without one the local kernel answers.")
+
+
+class RuntimeSettings(StrictModel):
+    """Limits of a command."""
+
+    timeout: Seconds = Field(300.0, description="Seconds after which a command that does not stream gives up.")
+
+
+class Settings(StrictModel):
+    """Every category."""
+
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    theme: ThemeSettings = Field(default_factory=ThemeSettings)
+    workspace: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)

@@ -1,0 +1,176 @@
+"""The one path of a command, whoever calls: context, arguments, permission, session, execution, update, answer.
+
+CLI, MCP, batch and HTTP are fronts on this: they say which command, with which raw arguments and flags.
+"""
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic import ValidationError as ModelError
+
+from nexus.call import Call
+from nexus.dispatch.confirmation import confirm
+from nexus.dispatch.dry_run import dry_run
+from nexus.dispatch.faults import execution_error
+from nexus.dispatch.inputs import arguments_from_input
+from nexus.dispatch.references import References
+from nexus.dispatch.runtime import Runtime
+from nexus.dispatch.surroundings import Surroundings
+from nexus.dispatch.validation import validation_error
+from nexus.output.shape import shaped
+from nexus.registry.registry import Handler
+from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, GlobalFlags, Outcome
+from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
+from nexus.schemas.envelope import Envelope, failure, success
+from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded
+
+_CHANGES: TypeAdapter[list[ContextChange]] = TypeAdapter(list[ContextChange])
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One command to run: its raw arguments by name, the global flags, and who calls."""
+
+    spec: CommandSpec
+    arguments: dict[str, Any]
+    flags: GlobalFlags
+    call: Call
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The envelope, and what is to be said on stderr beside it."""
+
+    envelope: Envelope
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0, or the status that the first error names."""
+        if not self.envelope.errors:
+            return 0
+        status = self.envelope.errors[0].details.get("exitCode", 1)
+        return status if isinstance(status, int) else 1
+
+
+async def dispatch(invocation: Invocation, runtime: Runtime) -> Answer:
+    """Run a command and return its answer; nothing but cancellation is raised."""
+    execution = _Execution(invocation, runtime)
+    try:
+        envelope = await execution.run()
+    except NexusError as error:
+        envelope = failure(error.entries(), invocation.request_id)
+    except Exception as fault:  # noqa: BLE001 -- the contract: whatever a handler raises becomes an envelope
+        command = " ".join(invocation.spec.path)
+        told = execution_error(fault, runtime.folders.state / "logs", invocation.request_id, command)
+        envelope = failure([told.entry()], invocation.request_id)
+    return Answer(envelope, execution.warnings)
+
+
+class _Execution:
+    """One command on its way."""
+
+    def __init__(self, invocation: Invocation, runtime: Runtime) -> None:
+        self._invocation = invocation
+        self._runtime = runtime
+        self._surroundings: Surroundings | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self._surroundings.contexts.warnings) if self._surroundings else ()
+
+    async def run(self) -> Envelope:
+        """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
+        asked = self._invocation
+        self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.request_id)
+        seconds = float(self._surroundings.config.get("runtime.timeout").value)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answer(self._surroundings)
+        except TimeoutError as error:
+            raise TimeoutExceeded(seconds=seconds) from error
+
+    async def _answer(self, around: Surroundings) -> Envelope:
+        asked = self._invocation
+        handler = self._handler()
+        raw = dict(asked.arguments)
+        if asked.flags.input is not None:
+            raw = await arguments_from_input(asked.flags.input, asked.call, asked.spec) | raw
+        state = await self._context(handler, around)
+        args = self._arguments(handler, raw)
+        if asked.flags.dry_run:
+            return success(dry_run(asked.spec, args, state), asked.request_id, "Nothing was run.")
+        await confirm(asked.spec, asked.flags, asked.call)
+        context = self._execution_context(args, state, around)
+        outcome = await _execute(handler, context)
+        changes = await self._apply(outcome.context_update, around)
+        data = self._validated(handler, outcome.result)
+        if changes:
+            data["contextChanges"] = _CHANGES.dump_python(changes, mode="json", by_alias=True)
+        kept = shaped(data, query=asked.flags.query, fields=asked.flags.fields)
+        return success(kept, asked.request_id, outcome.message)
+
+    def _handler(self) -> Handler:
+        handler = self._runtime.handlers.get_handler(self._invocation.spec.path)
+        if handler is None:
+            raise CommandNotFound(given=" ".join(self._invocation.spec.path), hint="nexus help")
+        return handler
+
+    async def _context(self, handler: Handler, around: Surroundings) -> ContextState:
+        asked = self._invocation
+        references = References(around.api, asked.flags, asked.call.environment, around.contexts.load())
+        return await references.effective(handler.required_context())
+
+    def _arguments(self, handler: Handler, raw: dict[str, Any]) -> Arguments:
+        try:
+            args: Arguments = handler.validate(raw)
+        except ModelError as error:
+            raise validation_error(error, self._invocation.spec.options, self._invocation.spec) from error
+        return args
+
+    def _execution_context(
+        self, args: Arguments, state: ContextState, around: Surroundings
+    ) -> ExecutionContext[Arguments]:
+        asked = self._invocation
+        return ExecutionContext(
+            args=args,
+            flags=asked.flags,
+            context_state=state,
+            config=around.config,
+            contexts=around.contexts,
+            catalog=self._runtime.index,
+            api=around.api,
+            stdin=asked.call.stdin,
+            cwd=asked.call.cwd,
+            environment=asked.call.environment,
+            request_id=asked.request_id,
+            token=around.token,
+        )
+
+    async def _apply(self, update: ContextUpdate | None, around: Surroundings) -> list[ContextChange]:
+        return await around.contexts.apply(update) if update is not None else []
+
+    def _validated(self, handler: Handler, result: Any) -> dict[str, Any]:
+        """Hold the result against the command's own schema before it leaves. Raises `OutputInvalid`."""
+        model = handler.result
+        try:
+            if not isinstance(result, model):
+                result = model.model_validate(result)
+            written = result.model_dump_json(by_alias=True, warnings="error")
+            data: dict[str, Any] = model.model_validate_json(written).model_dump(mode="json", by_alias=True)
+        except ValueError as error:
+            raise OutputInvalid(reason=" ".join(str(error).split())[:300]) from error
+        return data
+
+
+async def _execute(handler: Handler, context: ExecutionContext[Arguments]) -> Outcome[Any]:
+    """Run the handler: `async def` on the loop, `def` in a thread, so that one that blocks stalls no other."""
+    if inspect.iscoroutinefunction(handler.execute):
+        result = await handler.execute(context)
+    else:
+        result = await asyncio.to_thread(handler.execute, context)
+    return result if isinstance(result, Outcome) else Outcome(result)

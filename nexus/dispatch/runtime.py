@@ -1,0 +1,57 @@
+"""What outlives a command: the index, the handlers, the places, the connections and the local kernel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from nexus.registry.index import CommandIndex
+from nexus.registry.registry import IndexedHandlers
+
+if TYPE_CHECKING:
+    import httpx
+
+    from nexus.client.api import Connections
+
+
+class KernelProvider(Protocol):
+    """The kernel of the local profile: in this process, or behind its owner's socket."""
+
+    async def transport(self) -> "httpx.AsyncBaseTransport": ...
+
+
+class Folders(Protocol):
+    """Where files live: configuration, state (contexts, logs) and data (the kernel's)."""
+
+    @property
+    def config(self) -> Path: ...
+
+    @property
+    def state(self) -> Path: ...
+
+    @property
+    def data(self) -> Path: ...
+
+
+class Runtime:
+    """One a process. A one-shot command makes one for itself, the resident one for all commands."""
+
+    def __init__(self, kernel: KernelProvider, folders: Folders, index: CommandIndex | None = None) -> None:
+        self.kernel = kernel
+        self.folders = folders
+        self.index = index or CommandIndex.built_in()
+        self.handlers = IndexedHandlers(self.index)
+        self._connections: Connections | None = None
+
+    async def client(self, server: str | None) -> "httpx.AsyncClient":
+        """Return the HTTP client of a server, or of the local kernel. Nothing is imported before the first call."""
+        from nexus.client.api import LOCAL_URL, Connections
+
+        if self._connections is None:
+            self._connections = Connections()
+        if server is not None:
+            return self._connections.client(server)
+        return self._connections.client(LOCAL_URL, await self.kernel.transport())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._connections is not None:
+            await self._connections.close()

@@ -1,0 +1,84 @@
+"""What one command works with: its request id, configuration, selections and API, from flags and environment."""
+
+import re
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.call import Call
+from nexus.client.api import HttpApiClient
+from nexus.config.configuration import TomlConfiguration
+from nexus.context.store import DEFAULT_NAME, ContextFiles
+from nexus.dispatch.runtime import Runtime
+from nexus.schemas.command import GlobalFlags
+from nexus.schemas.envelope import new_request_id
+from nexus.schemas.errors import ValidationError
+
+if TYPE_CHECKING:
+    import httpx
+
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,200}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _header_safe(value: str, flag: str) -> str:
+    if not _HEADER_SAFE.fullmatch(value):
+        raise ValidationError.because(
+            f"{flag} takes 1 to 200 visible ASCII characters.", field=flag.lstrip("-").replace("-", "_")
+        )
+    return value
+
+
+def request_id_of(flags: GlobalFlags) -> str:
+    """Return the request id that was given, or a fresh one. Raises `ValidationError`."""
+    return _header_safe(flags.request_id, "--request-id") if flags.request_id is not None else new_request_id()
+
+
+def _traceparent(environment_value: str | None) -> str:
+    """Continue the caller's trace, or begin one (W3C Trace Context, level 1)."""
+    if environment_value and _TRACEPARENT.fullmatch(environment_value):
+        version, trace, _, flags = environment_value.split("-")
+        return f"{version}-{trace}-{secrets.token_hex(8)}-{flags}"
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+class Surroundings:
+    """Configuration, contexts and API of one command. Raises `ValidationError` for flags that cannot be used."""
+
+    def __init__(self, runtime: Runtime, call: Call, flags: GlobalFlags, request_id: str) -> None:
+        self._runtime = runtime
+        self._environment = call.environment
+        self.config = configuration_of(runtime, call, flags)
+        name = flags.context or call.environment.get("NEXUS_CONTEXT") or DEFAULT_NAME
+        self.contexts = ContextFiles(runtime.folders.state / "contexts", name)
+        self.token = call.environment.get("NEXUS_TOKEN") or None
+        self._flags = flags
+        key = flags.idempotency_key
+        self.api = HttpApiClient(
+            self._connect,
+            request_id=request_id,
+            traceparent=_traceparent(call.environment.get("TRACEPARENT")),
+            idempotency_key=None if key is None else _header_safe(key, "--idempotency-key"),
+            token=self.token,
+        )
+
+    @property
+    def server(self) -> str | None:
+        """The URL of the server that is spoken to; None is the local kernel. Raises `ValidationError`."""
+        url = self._flags.server or self.config.get("server.url").value
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+            raise ValidationError.because(
+                "--server wants the URL of a kernel, as in http://127.0.0.1:3001.", field="server", expected="URL"
+            )
+        return str(url) if url is not None else None
+
+    async def _connect(self) -> "httpx.AsyncClient":
+        return await self._runtime.client(self.server)
+
+
+def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlConfiguration:
+    """Return the configuration of a call."""
+    named = flags.config or call.environment.get("NEXUS_CONFIG")
+    path = call.cwd / Path(named).expanduser() if named else runtime.folders.config / "config.toml"
+    given = {"output.format": flags.output, "runtime.timeout": flags.timeout, "server.url": flags.server}
+    return TomlConfiguration(path, call.environment, {key: value for key, value in given.items() if value is not None})

@@ -1,0 +1,1 @@
+"""How an envelope is written: JSON for programs, and what people ask for with --output."""

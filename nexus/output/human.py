@@ -1,0 +1,149 @@
+"""Answers for people: tables and short texts by Rich, and never a control character from the data."""
+
+import io
+import json
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.json import JSON
+from rich.table import Table
+from rich.text import Text
+
+from nexus.output.render import Screen
+
+_MOST_COLUMNS = 8
+_LONG_FIELDS = ("content", "diff")
+
+
+def _console(screen: Screen) -> tuple[Console, io.StringIO]:
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=max(20, screen.columns),
+        force_terminal=screen.colour,
+        no_color=not screen.colour,
+        color_system="truecolor" if screen.colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    return console, buffer
+
+
+def safe(text: str) -> str:
+    """Return the text without control characters but tab and newline: data must not drive the terminal."""
+    return "".join(
+        char if char in "\n\t" or (char.isprintable() or char == " ") else f"\\x{ord(char):02x}" for char in text
+    )
+
+
+def highlighted_json(text: str, screen: Screen) -> bytes:
+    """Colour indented JSON."""
+    console, buffer = _console(screen)
+    console.print(JSON(text), soft_wrap=True)
+    return buffer.getvalue().encode()
+
+
+def render_human(envelope: dict[str, Any], screen: Screen, *, table: bool) -> bytes:
+    """Write an envelope for a person; `table` prefers a table for one object too."""
+    console, buffer = _console(screen)
+    if envelope["status"] == "error":
+        for part in _error(envelope):
+            console.print(part, soft_wrap=True)
+    else:
+        if envelope["message"]:
+            console.print(Text(safe(envelope["message"]), style="green"), soft_wrap=True)
+        console.print(_data(envelope["data"], table=table))
+    return buffer.getvalue().encode()
+
+
+def _error(envelope: dict[str, Any]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for entry in envelope["errors"]:
+        line = Text("Error: ", style="bold red")
+        line.append(safe(entry["message"]), style="default")
+        line.append(f"  [{entry['code']}]", style="dim")
+        parts.append(line)
+        details = entry["details"]
+        for label, key in ("Did you mean", "suggestions"), ("There are", "available"):
+            if details.get(key):
+                parts.append(Text(f"{label}: {safe(', '.join(map(str, details[key])))}"))
+        if details.get("hint"):
+            parts.append(Text(f"Try: {safe(str(details['hint']))}", style="cyan"))
+    return parts
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return safe(", ".join(map(str, value)))
+    return safe(json.dumps(value, ensure_ascii=False, default=str)) if value not in ({}, []) else ""
+
+
+def _data(data: Any, *, table: bool) -> RenderableType:
+    if isinstance(data, dict) and isinstance(data.get("usage"), str):
+        return _help(data)
+    if isinstance(data, dict) and isinstance(data.get("items"), list):
+        parts: list[RenderableType] = [_rows(data["items"])]
+        if data.get("truncated"):
+            parts.append(Text(f"More: --cursor {data.get('nextCursor')}", style="dim"))
+        return Group(*parts)
+    if isinstance(data, list) and data and all(isinstance(item, dict) for item in data):
+        return _rows(data)
+    if isinstance(data, dict):
+        return _fields(data, table=table)
+    return Text(_cell(data))
+
+
+def _rows(items: list[Any]) -> RenderableType:
+    if not items:
+        return Text("Nothing found.", style="dim")
+    if not all(isinstance(item, dict) for item in items):
+        return Group(*(Text(_cell(item)) for item in items))
+    names = [name for name in items[0] if any(_cell(item.get(name)) for item in items)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names[:_MOST_COLUMNS]:
+        table.add_column(name, overflow="fold")
+    for item in items:
+        table.add_row(*(Text(_cell(item.get(name))) for name in names[:_MOST_COLUMNS]))
+    return table
+
+
+def _fields(data: dict[str, Any], *, table: bool) -> RenderableType:
+    if table and all(not isinstance(value, dict | list) for value in data.values()):
+        return _rows([data])
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    after: list[RenderableType] = []
+    for name, value in data.items():
+        if name in _LONG_FIELDS and isinstance(value, str):
+            after.append(Text("\n" + safe(value)))
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            after += [Text(f"\n{name}", style="bold"), _rows(value)]
+        else:
+            grid.add_row(name, Text(_cell(value)))
+    return Group(grid, *after) if after else grid
+
+
+def _help(data: dict[str, Any]) -> RenderableType:
+    parts: list[RenderableType] = [Text(_cell(data.get("summary")), style="bold")]
+    if data.get("description"):
+        parts += [Text(""), Text(_cell(data["description"]))]
+    parts += [Text(""), Text(f"Usage: {safe(data['usage'])}")]
+    for name, value in data.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+            for item in value:
+                cells = [Text(_cell(cell)) for cell in item.values() if _cell(cell)]
+                grid.add_row(*cells)
+            parts += [Text(f"\n{name.capitalize()}", style="bold"), grid]
+    if data.get("next"):
+        parts.append(Text(f"\nNext: {_cell(data['next'])}", style="cyan"))
+    return Group(*parts)

@@ -1,0 +1,91 @@
+"""From words to a node of the tree: exact names win, a unique prefix resolves for people, the rest is a clear error."""
+
+from dataclasses import dataclass
+
+from nexus.registry.index import CommandIndex
+from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec, Effect, GroupSpec
+from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where the words led: the node, how many words it took, and whether a word was abbreviated."""
+
+    node: CommandSpec | GroupSpec
+    words: int
+    abbreviated: bool = False
+
+
+def split_dotted(words: list[str]) -> list[str]:
+    """Split `agent.project.list` and `agent/project/list`, when they come first, into three words."""
+    if not words:
+        return words
+    for separator in ".", "/":
+        parts = words[0].split(separator)
+        if len(parts) > 1 and all(part.replace("-", "").isalnum() for part in parts):
+            return [*parts, *words[1:]]
+    return words
+
+
+def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool) -> Resolution:
+    """Follow the words as deep as they lead: to a command, or to the group at which they end.
+
+    Raises `CommandNotFound` for a word that its level does not have, `AmbiguousCommand` for an abbreviation with
+    several meanings or of a destructive command. Words after a command's path are left to its parser.
+    """
+    path: CommandPath = ()
+    node = index.node(path)
+    abbreviated = False
+    for count, word in enumerate(words):
+        if isinstance(node, CommandSpec):
+            break
+        step = (*path, word.casefold())
+        node = index.node(step)
+        if node is None and abbreviations and word:
+            step = _completed(index, path, word.casefold())
+            node, abbreviated = index.node(step), True
+        if isinstance(node, AliasSpec):
+            path, node = node.target, index.node(node.target)
+        elif node is None:
+            raise _not_found(index, path, words[: count + 1])
+        else:
+            path = step
+    else:
+        count = len(words)
+    if not isinstance(node, CommandSpec | GroupSpec):
+        raise LookupError("the command index has no root: build it with python -m nexus.registry.build")
+    if abbreviated and isinstance(node, CommandSpec) and Effect.DESTRUCTIVE in node.effects:
+        full = " ".join(node.path)
+        raise AmbiguousCommand(
+            given=" ".join(words[:count]),
+            meanings=f"only '{full}', which destroys something and is never abbreviated",
+            matches=[full],
+            hint=f"nexus {full} --help",
+        )
+    return Resolution(node, count, abbreviated)
+
+
+def _children(index: CommandIndex, path: CommandPath) -> list[str]:
+    group = index.node(path)
+    return [child.name for child in group.children] if isinstance(group, GroupSpec) else []
+
+
+def _completed(index: CommandIndex, path: CommandPath, start: str) -> CommandPath:
+    matches = [name for name in _children(index, path) if name.startswith(start)]
+    if len(matches) > 1:
+        given = " ".join((*path, start))
+        full = [" ".join((*path, name)) for name in matches]
+        raise AmbiguousCommand(
+            given=given, meanings=", ".join(full), matches=full, hint=f"nexus help {' '.join(path)}".rstrip()
+        )
+    return (*path, matches[0]) if matches else (*path, start)
+
+
+def _not_found(index: CommandIndex, path: CommandPath, given: list[str]) -> CommandNotFound:
+    from difflib import get_close_matches
+
+    available = _children(index, path)
+    near = get_close_matches(given[-1].casefold(), available, n=3, cutoff=0.5)
+    suggestions = [" ".join((*path, name)) for name in near]
+    hint = f"nexus help {suggestions[0]}" if suggestions else f"nexus help {' '.join(path)}".rstrip()
+    return CommandNotFound(given=" ".join(given), suggestions=suggestions, available=available, hint=hint)
