@@ -64,7 +64,7 @@ def under(home: str, get: Callable[[str], str | None]) -> Places:
 
 def runtime_folder(get: Callable[[str], str | None]) -> str:
     """Return the user's own folder for sockets: in XDG_RUNTIME_DIR where that is ours, else below /tmp."""
-    from posix import geteuid, lstat  # noqa: PLC0415 -- Windows has no module posix
+    from posix import geteuid, lstat
 
     uid = geteuid()
     for base in (absolute(get("XDG_RUNTIME_DIR")), f"/run/user/{uid}"):
@@ -83,7 +83,7 @@ def user_home(get: Callable[[str], str | None]) -> str:
     """Return HOME, else what the user database says; under sudo a HOME of somebody else is left alone."""
     home = absolute(get("HOME"))
     if home and get("SUDO_UID"):
-        from posix import geteuid, stat  # noqa: PLC0415 -- Windows has no module posix
+        from posix import geteuid, stat
 
         try:
             foreign = stat(home).st_uid != geteuid()
@@ -96,8 +96,8 @@ def user_home(get: Callable[[str], str | None]) -> str:
 
 def database_home() -> str:
     """Return the home folder in the user database, `/` when the user is not in it."""
-    import pwd  # noqa: PLC0415 -- asked for only when HOME is missing
-    from posix import geteuid  # noqa: PLC0415 -- Windows has no module posix
+    import pwd
+    from posix import geteuid
 
     try:
         return pwd.getpwuid(geteuid()).pw_dir.rstrip("/")
@@ -107,7 +107,7 @@ def database_home() -> str:
 
 def of_windows() -> Places:
     """Return platformdirs' folders; there is no resident, so the socket is never bound."""
-    from platformdirs import PlatformDirs  # noqa: PLC0415 -- only Windows pays for it
+    from platformdirs import PlatformDirs
 
     user = PlatformDirs("nexus", appauthor=False)
     runtime = user.user_runtime_dir
