@@ -1,6 +1,6 @@
 """What a command is: its specification in the index, its handler, and what the handler is given."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -117,6 +117,17 @@ class CommandCatalog(Protocol):
     def node(self, path: CommandPath) -> Node | None: ...
 
     def commands(self, under: CommandPath = ()) -> list[CommandSpec]: ...
+
+    def find(self, words: Sequence[str]) -> CommandSpec | GroupSpec:
+        """Return what the words name, abbreviated, dotted or by an alias as on a command line.
+
+        Raises `CommandNotFound` with the nearest names, `AmbiguousCommand` with all meanings.
+        """
+        ...
+
+    def global_options(self) -> tuple[OptionSpec, ...]:
+        """Return the flags that every command takes."""
+        ...
 
 
 Result = TypeVar("Result")

@@ -6,11 +6,12 @@ commands or 10,000, and imports no handler.
 
 import json
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nexus.schemas.command import AliasSpec, ChildSpec, CommandPath, CommandSpec, GroupSpec, Node
+from nexus.schemas.command import AliasSpec, ChildSpec, CommandPath, CommandSpec, GroupSpec, Node, OptionSpec
+from nexus.schemas.errors import CommandNotFound
 
 BUILT_IN_INDEX = Path(__file__).parent / "commands.index"
 
@@ -125,6 +126,23 @@ class CommandIndex:
         """Return every command below a path, in order of their paths."""
         nodes = (_node(body) for file in self._files for body in file.bodies_under(under))
         return sorted((node for node in nodes if isinstance(node, CommandSpec)), key=lambda spec: spec.path)
+
+    def find(self, words: Sequence[str]) -> CommandSpec | GroupSpec:
+        """Return what the words name, as a command line reads them. Raises `CommandNotFound`, `AmbiguousCommand`."""
+        from nexus.registry.resolve import resolve, split_dotted
+
+        whole = split_dotted(list(words))
+        found = resolve(self, whole, abbreviations=True, to_run=False)
+        if found.words < len(whole):
+            command = " ".join(found.node.path)
+            raise CommandNotFound(given=" ".join(whole), suggestions=[command], hint=f"nexus help {command}")
+        return found.node
+
+    def global_options(self) -> tuple[OptionSpec, ...]:
+        """Return the flags that every command takes."""
+        from nexus.cli.flags import GLOBAL_OPTIONS
+
+        return GLOBAL_OPTIONS
 
     def aliases(self) -> list[AliasSpec]:
         """Return every alias, in order of their paths."""

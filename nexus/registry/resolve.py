@@ -27,11 +27,11 @@ def split_dotted(words: list[str]) -> list[str]:
     return words
 
 
-def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool) -> Resolution:
+def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool, to_run: bool = True) -> Resolution:
     """Follow the words as deep as they lead: to a command, or to the group at which they end.
 
     Raises `CommandNotFound` for a word that its level does not have, `AmbiguousCommand` for an abbreviation with
-    several meanings or of a destructive command. Words after a command's path are left to its parser.
+    several meanings or, `to_run`, of a destructive command. Words after a command's path are left to its parser.
     """
     path: CommandPath = ()
     node = index.node(path)
@@ -54,7 +54,7 @@ def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool) -> Re
         count = len(words)
     if not isinstance(node, CommandSpec | GroupSpec):
         raise LookupError("the command index has no root: build it with python -m nexus.registry.build")
-    if abbreviated and isinstance(node, CommandSpec) and Effect.DESTRUCTIVE in node.effects:
+    if to_run and abbreviated and isinstance(node, CommandSpec) and Effect.DESTRUCTIVE in node.effects:
         full = " ".join(node.path)
         raise AmbiguousCommand(
             given=" ".join(words[:count]),
