@@ -1,0 +1,163 @@
+"""`help`: what there is at a level of the tree, or how one command is used. Small on purpose; `schema` has the rest."""
+
+from typing import Any
+
+from pydantic import Field
+
+from nexus.schemas.command import (
+    Arguments,
+    CommandHandler,
+    CommandSpec,
+    Effect,
+    Example,
+    ExecutionContext,
+    GroupSpec,
+    OptionSpec,
+)
+from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
+from nexus.schemas.model import Model
+
+
+class PathArguments(Arguments):
+    path: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="The words of a command or of a level above commands; none is the whole tree.",
+        json_schema_extra={"positional": True},
+    )
+
+
+class Child(Model):
+    """One name at the next level."""
+
+    name: str
+    summary: str
+
+
+class HelpOption(Model):
+    """One argument: its flags and value, what it is for, and what must or may be given."""
+
+    flag: str
+    description: str
+    choices: list[str] = Field(default_factory=list)
+    note: str | None = None
+
+
+class HelpExample(Model):
+    """A line that works as written, once what it needs is there."""
+
+    line: str
+    shows: str
+
+
+class Help(Model):
+    """A level has children, a command has options and examples. `next` is the command to try now."""
+
+    name: str
+    summary: str
+    description: str | None = None
+    usage: str
+    children: list[Child] = Field(default_factory=list)
+    options: list[HelpOption] = Field(default_factory=list)
+    needs: list[str] = Field(default_factory=list, description="What must be selected, or named by a flag.")
+    examples: list[HelpExample] = Field(default_factory=list)
+    next: str
+
+
+class ShowHelp(CommandHandler[PathArguments, Help]):
+    """Show what there is, or how one command is used.
+
+    Without words it is the top of the tree with the flags that every command takes. `--help` after any command or
+    level is the same.
+    """
+
+    path = ("help",)
+    arguments = PathArguments
+    result = Help
+    effects = frozenset({Effect.READ, Effect.IDEMPOTENT})
+    errors = (CommandNotFound, AmbiguousCommand)
+    examples = (
+        Example(line="nexus help", shows="The top of the tree"),
+        Example(line="nexus help agent project", shows="What can be done with projects"),
+        Example(line="nexus help agent project create", shows="How one command is used"),
+    )
+
+    async def execute(self, context: ExecutionContext[PathArguments]) -> Help:
+        node = context.catalog.find(context.args.path)
+        if isinstance(node, GroupSpec):
+            everywhere = context.catalog.global_options() if not node.path else ()
+            return _of_group(node, everywhere)
+        return _of_command(node)
+
+
+def _called(path: tuple[str, ...]) -> str:
+    return " ".join(("nexus", *path))
+
+
+def _of_group(node: GroupSpec, everywhere: tuple[OptionSpec, ...]) -> Help:
+    name = _called(node.path)
+    first = next((child.name for child in node.children if child.kind == "group"), None)
+    deeper = (*node.path, first or next((child.name for child in node.children), ""))
+    return Help(
+        name=name,
+        summary=node.summary,
+        usage=f"{name} {' '.join(('NAMESPACE', 'RESOURCE', 'ACTION')[len(node.path) :])} [--flags]",
+        children=[Child(name=child.name, summary=child.summary) for child in node.children],
+        options=[_option(option) for option in everywhere],
+        next=f"nexus help {' '.join(deeper)}".rstrip(),
+    )
+
+
+def _of_command(spec: CommandSpec) -> Help:
+    return Help(
+        name=_called(spec.path),
+        summary=spec.summary,
+        description=spec.description or None,
+        usage=_usage(spec),
+        options=[_option(option) for option in spec.options],
+        needs=list(spec.context),
+        examples=[HelpExample(line=example.line, shows=example.shows) for example in spec.examples],
+        next=f"nexus schema {' '.join(spec.path)}",
+    )
+
+
+def _usage(spec: CommandSpec) -> str:
+    words = [_called(spec.path)]
+    for option in spec.options:
+        if option.positional:
+            word = f"{option.metavar}{'…' if option.kind == 'list' else ''}"
+            words.append(word if option.required else f"[{word}]")
+        elif option.required:
+            words.append(_with_value(option.flags[0], option))
+    if any(not option.required and not option.positional for option in spec.options):
+        words.append("[--flags]")
+    return " ".join(words)
+
+
+def _with_value(flag: str, option: OptionSpec) -> str:
+    return flag if option.metavar is None else f"{flag} {option.metavar}"
+
+
+def _option(option: OptionSpec) -> HelpOption:
+    flags = ", ".join(sorted(option.flags, key=lambda flag: flag.startswith("--")))
+    return HelpOption(
+        flag=_with_value(flags, option) if flags else str(option.metavar),
+        description=option.description,
+        choices=list(option.choices),
+        note=_note(option),
+    )
+
+
+def _note(option: OptionSpec) -> str | None:
+    notes = ["required"] if option.required else []
+    if option.kind == "list" and not option.positional:
+        notes.append("a list: a,b")
+    if option.kind == "json":
+        notes.append("a JSON object")
+    if _worth_telling(option.default):
+        notes.append(f"default {option.default}")
+    return ", ".join(notes) or None
+
+
+def _worth_telling(default: Any) -> bool:
+    return default not in (None, False, "", [], (), {})

@@ -1,0 +1,1 @@
+"""Preferences, and the selections that commands work in."""

@@ -1,0 +1,68 @@
+"""What the views on the configuration share: reading a category as one model, and writing several keys of it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from nexus.schemas.command import Configuration, ConfigValue
+from nexus.schemas.model import Model
+
+View = TypeVar("View", bound="CategoryView")
+
+
+class CategoryView(Model):
+    """A category's values as fields; `sources` says of each where it came from."""
+
+    sources: dict[str, str] = Field(description="Of each field: flag, environment, file or default.")
+
+
+class SettingChanged(ConfigValue):
+    """The setting as it holds now. `changed` says whether that is another value than before."""
+
+    changed: bool
+    before: Any = Field(description="The value that held before.")
+
+
+def view_of(config: Configuration, category: str, model: type[View]) -> View:
+    """Return a category as its model."""
+    values = {value.key.removeprefix(f"{category}."): value for value in config.all(category)}
+    return model.model_validate(
+        {
+            **{name: value.value for name, value in values.items()},
+            "sources": {to_camel(name): value.source for name, value in values.items()},
+        }
+    )
+
+
+def write_category(config: Configuration, category: str, wanted: Mapping[str, Any]) -> list[str]:
+    """Write the values that differ from what holds, and return the fields that hold another value now."""
+    changed = []
+    for name, value in wanted.items():
+        if write_setting(config, f"{category}.{name}", value).changed:
+            changed.append(to_camel(name))
+    return changed
+
+
+def write_setting(config: Configuration, key: str, value: Any) -> SettingChanged:
+    """Write one setting. Raises `NotFound` for the key and `ValidationError` for the value."""
+    before = config.get(key)
+    return _changed(before, config.set(key, value))
+
+
+def unset_setting(config: Configuration, key: str) -> SettingChanged:
+    """Take one setting out of the file. Raises `NotFound`."""
+    before = config.get(key)
+    return _changed(before, config.unset(key))
+
+
+def _changed(before: ConfigValue, after: ConfigValue) -> SettingChanged:
+    return SettingChanged(**dict(after), changed=before.value != after.value, before=before.value)
+
+
+def told(result: SettingChanged) -> str:
+    """Say what holds now, and what stands in the way of the file."""
+    if result.source in {"environment", "flag"}:
+        return f"Written, but {result.origin or 'a flag'} decides {result.key}: it stays {result.value!r}."
+    return f"{result.key} is {result.value!r} ({result.source})."
