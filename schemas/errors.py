@@ -18,7 +18,8 @@
     ├── BackendError         BACKEND_ERROR           5   …and the storage, git and resident errors below it
     ├── TimeoutExceeded      TIMEOUT                 5
     ├── Conflict             RESOURCE_CONFLICT       6
-    │   └── VersionConflict  VERSION_CONFLICT        6
+    │   ├── VersionConflict  VERSION_CONFLICT        6
+    │   └── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
     ├── ContextMissing       CONTEXT_MISSING         7
     │   └── ContextStale     CONTEXT_STALE           7   the selection's target was deleted
     ├── SessionError         …                       8   see the Session ABI
@@ -279,6 +280,14 @@ class Conflict(NexusError):
 
 class VersionConflict(Conflict):
     code = "VERSION_CONFLICT"
+
+
+class FolderOwned(Conflict):
+    """Another kernel owns the data folder. `pid` and `socket` tell who, null where it has not said or has none."""
+
+    code = "FOLDER_OWNED"
+    retryable = True
+    sentence = "The data folder {path} is in use by process {pid}."
 
 
 class ContextMissing(NexusError):

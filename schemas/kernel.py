@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from nexus.schemas.model import Model, Timestamp
+from nexus.schemas.model import Model, StrictModel, Timestamp
 
 
 class Health(Model):
@@ -44,6 +44,12 @@ class KernelMetrics(Model):
     peak_memory_bytes: int
     open_files: int
     database_bytes: int
+
+
+class StopRequest(StrictModel):
+    """`restart` asks for a new kernel in the place of the one that ends."""
+
+    restart: bool = False
 
 
 class KernelStopping(Model):

@@ -1,0 +1,1 @@
+"""The API's machinery: operations declared once, as routes and as OpenAPI."""

@@ -1,0 +1,172 @@
+"""The endpoint of one path: reads and validates a request, runs its operation, writes the answer."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pydantic
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Message, Receive, Scope, Send
+
+from nexus.kernel.api.failure import entry_of, error_body, http_status, refused
+from nexus.kernel.api.idempotency import Idempotency, checked_key, fingerprint_of
+from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.store.store import Store
+from nexus.schemas.envelope import ErrorEntry, new_request_id
+from nexus.schemas.errors import NotFound, ValidationError
+
+MOST_BODY_BYTES = 16 * 1024 * 1024
+MOST_ID_CHARACTERS = 200
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; nobody waits for an answer."""
+
+
+@dataclass(slots=True)
+class ApiState:
+    """What all endpoints share. `requests` counts operations since the start."""
+
+    store: Store
+    idempotency: Idempotency
+    requests: Counter[str] = field(default_factory=Counter)
+
+
+class Endpoint:
+    """One path's ASGI app; answers a method that it does not have with 405 and the ones that it has."""
+
+    def __init__(self, operations: Mapping[str, Operation], state: ApiState) -> None:
+        self.operations = dict(operations)
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        try:
+            operation = self.operations.get(scope["method"])
+            if operation is None:
+                await self._refuse_method(scope, send, request_id)
+                return
+            self.state.requests[operation.operation_id] += 1
+            status, body = operation.status, await self._answer(operation, scope, receive, headers, request_id)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 -- whatever fails is told to the client and logged, none ends the server
+            entry = entry_of(error, request_id, headers.get("traceparent"))
+            status, body = http_status(entry), error_body(entry)
+        await respond(send, status, body, request_id)
+
+    async def _answer(
+        self, operation: Operation, scope: Scope, receive: Receive, headers: Headers, request_id: str
+    ) -> bytes:
+        raw_body = await read_body(receive) if operation.body is not None else b""
+        request = ApiRequest(
+            path=scope.get("path_params", {}),
+            query=_query(operation, scope),
+            body=_body(operation, raw_body),
+            request_id=request_id,
+            traceparent=headers.get("traceparent"),
+            store=self.state.store,
+        )
+        key = headers.get("idempotency-key")
+        if key is None or operation.method == "GET":
+            return _serialized(await operation.handler(request))
+        fingerprint = fingerprint_of(scope["method"], scope["path"], scope.get("query_string", b""), raw_body)
+        return await self._once(operation, request, checked_key(key), fingerprint)
+
+    async def _once(
+        self,
+        operation: Operation,
+        request: ApiRequest[pydantic.BaseModel | None, pydantic.BaseModel | None],
+        key: str,
+        fingerprint: str,
+    ) -> bytes:
+        idempotency = self.state.idempotency
+        async with idempotency.turn(key):
+            earlier = await idempotency.earlier(key, fingerprint)
+            if earlier is not None:
+                return earlier
+            record = request.record = idempotency.recorder(key, fingerprint)
+            result = await operation.handler(request)
+            if request.record is not None:
+                # The work was none of the database's (a file, the host): its answer is kept after it.
+                await self.state.store.write(lambda connection: record(connection, result))
+            return _serialized(result)
+
+    async def _refuse_method(self, scope: Scope, send: Send, request_id: str) -> None:
+        allowed = sorted(self.operations)
+        entry = NotFound(
+            resource="operation", reference=f"{scope['method']} {scope['path']}", available=allowed
+        ).entry()
+        await respond(send, 405, error_body(entry), request_id, {"allow": ", ".join(allowed)})
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read a request's body whole. Raises `ValidationError` when it is over the bound, `ClientGone` when it is cut."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MOST_BODY_BYTES:
+            raise ValidationError.because(f"A request's body has at most {MOST_BODY_BYTES} bytes.", field="body")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def respond(send: Send, status: int, body: bytes, request_id: str, more: Mapping[str, str] | None = None) -> None:
+    """Send one whole JSON answer."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode("latin-1")),
+        *((name.encode(), value.encode()) for name, value in (more or {}).items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def respond_error(send: Send, status: int, entry: ErrorEntry, scope: Scope) -> None:
+    """Answer a request that no endpoint took."""
+    await respond(send, status, error_body(entry), _request_id(Headers(scope=scope)))
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id")
+    if given and len(given) <= MOST_ID_CHARACTERS and given.isascii() and given.isprintable():
+        return given
+    return new_request_id()
+
+
+def _query(operation: Operation, scope: Scope) -> pydantic.BaseModel | None:
+    params = QueryParams(scope.get("query_string", b""))
+    if operation.query is None:
+        if params:
+            raise ValidationError.because("This operation takes no query.", field=next(iter(params)))
+        return None
+    if len(params) != len(params.multi_items()):
+        repeated = next(name for name in params if len(params.getlist(name)) > 1)
+        raise ValidationError.because(f"{repeated} was given more than once.", field=repeated)
+    try:
+        return operation.query.model_validate(dict(params))
+    except pydantic.ValidationError as error:
+        raise refused(error, operation.query, "query") from None
+
+
+def _body(operation: Operation, raw: bytes) -> pydantic.BaseModel | None:
+    if operation.body is None:
+        return None
+    if not raw and not operation.body_required:
+        return operation.body()
+    try:
+        return operation.body.model_validate_json(raw)
+    except pydantic.ValidationError as error:
+        raise refused(error, operation.body, "body") from None
+
+
+def _serialized(result: pydantic.BaseModel) -> bytes:
+    return result.__pydantic_serializer__.to_json(result, by_alias=True)

@@ -1,0 +1,67 @@
+"""An operation of the API, declared once: routes and OpenAPI are made of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from nexus.kernel.store.store import Store
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Query = TypeVar("Query")
+Body = TypeVar("Body")
+Result = TypeVar("Result", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class ApiRequest(Generic[Query, Body]):
+    """A request whose query and body were validated. `path` holds the values of the path's `{names}`.
+
+    `record` keeps the answer under the request's idempotency key; it is set on writes that carry one, and cleared when
+    the answer was kept.
+    """
+
+    path: Mapping[str, str]
+    query: Query
+    body: Body
+    request_id: str
+    traceparent: str | None
+    store: Store
+    record: Callable[[Connection, BaseModel], None] | None = None
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run the one transaction whose result is the answer; the answer is kept in the same transaction.
+
+        So a write that is sent again is either answered from what was kept, or was never done.
+        """
+        record, self.record = self.record, None
+
+        def whole(connection: Connection) -> Result:
+            result = work(connection)
+            if record is not None:
+                record(connection, result)
+            return result
+
+        return await self.store.write(whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path. `operation_id` begins with the command's path, on which permission is granted.
+
+    Where one command has several operations, a further word follows: `agent.roadmap.view.status`. `query` and `body`
+    are None where the operation takes none.
+    """
+
+    method: Method
+    path: str
+    operation_id: str
+    summary: str
+    handler: Callable[[ApiRequest[Any, Any]], Awaitable[BaseModel]]
+    result: type[BaseModel]
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    status: int = 200
+    body_required: bool = True

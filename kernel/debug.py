@@ -1,0 +1,111 @@
+"""What the kernel tells of itself, and how it is asked to stop."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexus import __version__
+from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.host import together
+from nexus.kernel.part import Part, Surroundings
+from nexus.schemas.kernel import Health, KernelMetrics, KernelStatus, KernelStopping, LiveCounts, StopRequest
+
+KIBIBYTE = 1024
+
+
+class Debug(Part):
+    """Health, status, metrics and stop."""
+
+    def __init__(self, surroundings: Surroundings, requests: Counter[str], parts: Sequence[Part]) -> None:
+        self.store = surroundings.store
+        self.data_folder = surroundings.data_folder
+        self.host = surroundings.host
+        self.requests = requests
+        self.parts = parts
+
+    def operations(self) -> Sequence[Operation]:
+        status = "/api/debug/kernel"
+        return (
+            Operation("GET", "/health", "kernel.health", "Say whether the kernel works.", self.health, Health),
+            Operation("GET", status, "debug.kernel.status", "Show the kernel's status.", self.status, KernelStatus),
+            Operation(
+                *("GET", f"{status}/metrics", "debug.kernel.metrics", "Show counters and sizes."),
+                *(self.metrics, KernelMetrics),
+            ),
+            Operation(
+                *("POST", f"{status}/stop", "debug.kernel.stop", "Stop or restart the kernel's process."),
+                *(self.stop, KernelStopping),
+                body=StopRequest,
+                body_required=False,
+            ),
+        )
+
+    async def health(self, request: ApiRequest[None, None]) -> Health:  # noqa: ARG002 -- every operation is given one
+        await self.store.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        return Health(status="ok", version=__version__)
+
+    async def status(self, request: ApiRequest[None, None]) -> KernelStatus:  # noqa: ARG002 -- see above
+        socket = self.host.socket
+        return KernelStatus(
+            mode=self.host.mode,
+            pid=os.getpid(),
+            version=__version__,
+            started_at=self.host.started_at,
+            uptime_seconds=self._uptime(),
+            socket=str(socket) if socket else None,
+            data_folder=str(self.data_folder),
+            database=str(self.store.path),
+            memory_bytes=memory_bytes(),
+            live=self._live(),
+        )
+
+    async def metrics(self, request: ApiRequest[None, None]) -> KernelMetrics:  # noqa: ARG002 -- see above
+        return KernelMetrics(
+            uptime_seconds=self._uptime(),
+            requests=dict(sorted(self.requests.items())),
+            memory_bytes=memory_bytes(),
+            peak_memory_bytes=peak_memory_bytes(),
+            open_files=len(os.listdir("/dev/fd")),
+            database_bytes=database_bytes(self.store.path),
+        )
+
+    async def stop(self, request: ApiRequest[None, StopRequest]) -> KernelStopping:
+        self.host.stop(request.body.restart)
+        return KernelStopping(pid=os.getpid(), restarts=request.body.restart)
+
+    def _live(self) -> LiveCounts:
+        return together([self.host.live(), *(part.live() for part in self.parts)])
+
+    def _uptime(self) -> float:
+        return (datetime.now(UTC) - self.host.started_at).total_seconds()
+
+
+def memory_bytes() -> int:
+    """Return this process's resident set size."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import psutil  # 20 ms, and Linux tells by itself
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident set size that this process had."""
+    import resource  # asked for by metrics alone
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * KIBIBYTE
+
+
+def database_bytes(path: Path) -> int:
+    """Return the size of the database with the files beside it."""
+    sizes = 0
+    for suffix in ("", "-wal", "-shm"):
+        try:
+            sizes += os.stat(f"{path}{suffix}").st_size
+        except FileNotFoundError:
+            continue
+    return sizes

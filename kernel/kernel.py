@@ -1,0 +1,96 @@
+"""The kernel: a data folder owned, a store opened, parts started, and one ASGI app in front of them."""
+
+import os
+import pwd
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from starlette.applications import Starlette
+
+from nexus.kernel.api.app import application
+from nexus.kernel.api.endpoint import ApiState
+from nexus.kernel.api.idempotency import Idempotency
+from nexus.kernel.debug import Debug
+from nexus.kernel.host import Environment, KernelHost, together
+from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.projects import Projects
+from nexus.kernel.store.failures import told_as_storage
+from nexus.kernel.store.filesystem import refuse_network
+from nexus.kernel.store.ownership import Ownership, acquire
+from nexus.kernel.store.store import Store
+from nexus.schemas.kernel import LiveCounts
+
+DATABASE_NAME = "nexus.db"
+STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin"
+
+PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects,)
+"""What a kernel is made of, started in this order and closed in the other."""
+
+
+class Kernel:
+    """A running kernel. `app` is its face; `live` tells what its parts have at work."""
+
+    def __init__(self, ownership: Ownership, store: Store, parts: Sequence[Part], app: Starlette) -> None:
+        self.app = app
+        self._ownership = ownership
+        self._store = store
+        self._parts = parts
+
+    @classmethod
+    async def open(cls, data_folder: Path, host: KernelHost, environment: Environment | None = None) -> Self:
+        """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
+
+        `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
+        Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
+        storage errors; then nothing is left open.
+        """
+        ownership = _own(data_folder, host)
+        store: Store | None = None
+        started: list[Part] = []
+        try:
+            store = Store.open(data_folder / DATABASE_NAME)
+            surroundings = Surroundings(store, data_folder, host, environment or least_environment())
+            parts = [make(surroundings) for make in PARTS]
+            state = ApiState(store, Idempotency(store))
+            parts.append(Debug(surroundings, state.requests, parts))
+            for part in parts:
+                await part.start()
+                started.append(part)
+            operations = [operation for part in parts for operation in part.operations()]
+            app = application(operations, [route for part in parts for route in part.routes()], state)
+        except BaseException:
+            await _close(started, store, ownership)
+            raise
+        return cls(ownership, store, parts, app)
+
+    def live(self) -> LiveCounts:
+        """Return what the parts have at work now; a host does not leave for idleness while there is any."""
+        return together(part.live() for part in self._parts)
+
+    async def close(self) -> None:
+        """Close the parts, the last one first, then the store, then let others own the folder."""
+        await _close(self._parts, self._store, self._ownership)
+
+
+def _own(data_folder: Path, host: KernelHost) -> Ownership:
+    with told_as_storage(data_folder):
+        data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_network(data_folder)
+        return acquire(data_folder, host.socket)
+
+
+async def _close(parts: Sequence[Part], store: Store | None, ownership: Ownership) -> None:
+    try:
+        for part in reversed(parts):
+            await part.close()
+        if store is not None:
+            await store.close()
+    finally:
+        ownership.release()
+
+
+def least_environment() -> dict[str, str]:
+    """Return an environment with which programs work, made of the user's account and nothing of this process's."""
+    account = pwd.getpwuid(os.getuid())
+    return {"PATH": STANDARD_PATH, "HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}

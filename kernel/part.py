@@ -1,0 +1,44 @@
+"""The parts that a kernel is made of: each brings operations and routes, and is started and closed with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from nexus.kernel.api.operation import Operation
+from nexus.kernel.host import Environment, KernelHost
+from nexus.kernel.store.store import Store
+from nexus.schemas.kernel import LiveCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every part is given: the store, the folder it may write to, the host, and programs' environment."""
+
+    store: Store
+    data_folder: Path
+    host: KernelHost
+    environment: Environment
+
+
+class Part:
+    """One part of the kernel. A subclass overrides what it has; `operations` are told in OpenAPI, `routes` are not."""
+
+    def operations(self) -> Sequence[Operation]:
+        """Return the operations of the API that this part answers."""
+        return ()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return routes that are no operations: WebSockets and streams."""
+        return ()
+
+    def live(self) -> LiveCounts:
+        """Return what this part has at work now; the host does not leave for idleness while there is any."""
+        return LiveCounts()
+
+    async def start(self) -> None:
+        """Begin; called once, before the first request."""
+
+    async def close(self) -> None:
+        """End what was begun; called once, the last part first, and bounded in time by the part itself."""

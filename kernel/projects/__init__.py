@@ -1,0 +1,1 @@
+"""Projects, their content, and what belongs to them: roadmaps, chats, messages."""

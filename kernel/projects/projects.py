@@ -1,0 +1,207 @@
+"""Projects: list, create, view, change, delete."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.git.address import Address, parse_address
+from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.content import ContentFolders, clone_target, users_folder
+from nexus.kernel.projects.rows import belongings, changed_values, project_row, refuse_taken
+from nexus.kernel.store.paging import Listing
+from nexus.kernel.store.rows import name_key, new_id, now
+from nexus.kernel.store.schema import projects
+from nexus.schemas.kernel import Deleted
+from nexus.schemas.page import Page
+from nexus.schemas.project import NewProject, Project, ProjectChanges, ProjectDetails, ProjectQuery
+
+NEVER_NULL = ("name", "status", "theme", "content_path", "hidden")
+
+
+class Projects(Part):
+    """The projects of this data folder."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.store = surroundings.store
+        self.folders = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
+        self.listing = Listing(
+            sorts={
+                "id": projects.c.id,
+                "name": projects.c.name_key,
+                "category": func.coalesce(projects.c.category, ""),
+                "description": func.coalesce(projects.c.description, ""),
+                "status": projects.c.status,
+                "contentPath": func.coalesce(projects.c.content_path, f"{self.folders.root}/" + projects.c.id),
+                "gitUrl": func.coalesce(projects.c.git_url, ""),
+                "hidden": projects.c.hidden,
+                "createdAt": projects.c.created_at,
+                "updatedAt": projects.c.updated_at,
+            },
+            order="name",
+            id=projects.c.id,
+            item=self._project,
+        )
+
+    def operations(self) -> Sequence[Operation]:
+        many, one, command = "/api/projects", "/api/projects/{id}", "agent.project"
+        return (
+            Operation("GET", many, f"{command}.list", "List projects.", self.list, Page[Project], query=ProjectQuery),
+            Operation(
+                *("POST", many, f"{command}.create", "Create a project."),
+                *(self.create, Project),
+                body=NewProject,
+                status=201,
+            ),
+            Operation("GET", one, f"{command}.view", "View a project.", self.view, Project),
+            Operation(
+                *("GET", f"{one}/details", f"{command}.view.details", "View a project and count what it has."),
+                *(self.details, ProjectDetails),
+            ),
+            Operation(
+                *("PATCH", one, f"{command}.update", "Change a project."),
+                *(self.change, Project),
+                body=ProjectChanges,
+            ),
+            Operation(
+                *("PUT", one, f"{command}.update.put", "Change a project, as PATCH does."),
+                *(self.change, Project),
+                body=ProjectChanges,
+            ),
+            Operation("DELETE", one, f"{command}.delete", "Delete a project and its own.", self.delete, Deleted),
+        )
+
+    async def start(self) -> None:
+        self.folders.prepare_root()
+
+    async def list(self, request: ApiRequest[ProjectQuery, None]) -> Page[Project]:
+        """Return a page of projects; a name finds a hidden one too."""
+        query = request.query
+        wanted = select(projects)
+        if query.name is not None:
+            wanted = wanted.where(projects.c.name_key == name_key(query.name))
+        elif not query.include_hidden:
+            wanted = wanted.where(projects.c.hidden.is_(False))
+        if query.filter:
+            columns = (projects.c.name, projects.c.category, projects.c.description)
+            wanted = wanted.where(or_(*(column.icontains(query.filter, autoescape=True) for column in columns)))
+        return await self.store.read(lambda connection: self.listing.page(connection, wanted, query))
+
+    async def create(self, request: ApiRequest[None, NewProject]) -> Project:
+        """Create a project with its folder: both are there, or neither is."""
+        new = request.body
+        await self.store.read(lambda connection: refuse_taken(connection, new.name))
+        address = parse_address(new.git_url) if new.git_url else None
+        project_id = new_id("prj")
+        content_path = await _content_path(new, address)
+        final = Path(content_path) if content_path is not None else self.folders.made(project_id)
+        cloned = await self.folders.incoming(project_id, address, final) if address else None
+        moment = now()
+        values = {
+            **new.model_dump(include={"name", "category", "description", "hidden"}, by_alias=False),
+            "id": project_id,
+            "name_key": name_key(new.name),
+            "status": "active",
+            "theme": {},
+            "content_path": content_path,
+            "made_folder": content_path is None,
+            "git_url": address.url if address else None,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        # Begun, it ends: a caller that leaves must not leave half a project behind.
+        return await asyncio.shield(self._settle(request, values, cloned, final))
+
+    async def _settle(
+        self, request: ApiRequest[None, NewProject], values: dict[str, Any], cloned: Path | None, final: Path
+    ) -> Project:
+        appeared: list[Path] = [cloned] if cloned is not None else []
+
+        def work(connection: Connection) -> Project:
+            refuse_taken(connection, values["name"])
+            connection.execute(insert(projects).values(values))
+            if cloned is not None:
+                cloned.rename(final)
+                appeared.append(final)
+            elif values["made_folder"]:
+                final.mkdir(mode=0o700)
+                appeared.append(final)
+            return self._one(connection, values["id"])
+
+        try:
+            return await request.write(work)
+        except Exception:
+            for path in appeared:
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            raise
+
+    async def view(self, request: ApiRequest[None, None]) -> Project:
+        """Return one project."""
+        return await self.store.read(lambda connection: self._one(connection, request.path["id"]))
+
+    async def details(self, request: ApiRequest[None, None]) -> ProjectDetails:
+        """Return one project with what belongs to it, counted."""
+
+        def work(connection: Connection) -> ProjectDetails:
+            project = self._one(connection, request.path["id"])
+            counts = belongings(connection, project.id)
+            return ProjectDetails(
+                **project.model_dump(by_alias=False), roadmap_count=counts["roadmaps"], chat_count=counts["chats"]
+            )
+
+        return await self.store.read(work)
+
+    async def change(self, request: ApiRequest[None, ProjectChanges]) -> Project:
+        """Change the fields that are given; a null clears one that may be empty."""
+        project_id = request.path["id"]
+        values = changed_values(request.body, NEVER_NULL)
+        if "content_path" in values:
+            values["content_path"] = await asyncio.to_thread(users_folder, values["content_path"])
+        if values.get("git_url") is not None:
+            values["git_url"] = parse_address(values["git_url"]).url
+        if "name" in values:
+            values["name_key"] = name_key(values["name"])
+
+        def work(connection: Connection) -> Project:
+            if "name" in values:
+                refuse_taken(connection, values["name"], but=project_id)
+            if values:
+                change = update(projects).where(projects.c.id == project_id)
+                connection.execute(change.values(**values, updated_at=now()))
+            return self._one(connection, project_id)
+
+        return await request.write(work)
+
+    async def delete(self, request: ApiRequest[None, None]) -> Deleted:
+        """Delete a project with all that belongs to it; of folders only the one that the kernel made."""
+        project_id = request.path["id"]
+        made = False
+
+        def work(connection: Connection) -> Deleted:
+            nonlocal made
+            made = bool(project_row(connection, project_id).made_folder)
+            cascade = belongings(connection, project_id)
+            connection.execute(delete(projects).where(projects.c.id == project_id))
+            return Deleted(id=project_id, cascade=cascade)
+
+        deleted = await request.write(work)
+        if made:
+            await self.folders.remove_made(project_id)
+        return deleted
+
+    def _one(self, connection: Connection, project_id: str) -> Project:
+        return self._project(project_row(connection, project_id))
+
+    def _project(self, row: Row[Any]) -> Project:
+        content_path = row.content_path or str(self.folders.made(row.id))
+        return Project.model_validate({**row._mapping, "content_path": content_path})  # noqa: SLF001 -- its public name
+
+
+async def _content_path(new: NewProject, address: Address | None) -> str | None:
+    if new.content_path is None:
+        return None
+    return await asyncio.to_thread(clone_target if address else users_folder, new.content_path)

@@ -1,0 +1,117 @@
+"""The tables, and the revision of the schema that they make.
+
+`schema.sql` beside this module is what a fresh home gets; a test holds it equal to the head of the migrations, and the
+tables below equal to both. A change of a table is a new migration, a new `schema.sql` and a new last revision here.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+REVISIONS = ("0001",)
+"""Every revision that this code knows, the newest last. A database at any other is newer than the code."""
+
+HEAD = REVISIONS[-1]
+
+metadata = MetaData()
+
+# Moments are RFC 3339 text in UTC of one width: they sort as they are, and reach the answer as they are.
+# A `…_key` is the name casefolded, so that names are compared alike in every database.
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("category", Text),
+    Column("description", Text),
+    Column("status", Text, nullable=False),
+    Column("theme", JSON, nullable=False),
+    # Null is the folder that the kernel made, below its data folder; such a project stays whole when that moves.
+    Column("content_path", Text),
+    # True when the kernel made a folder for it, which goes when the project goes.
+    Column("made_folder", Boolean, nullable=False),
+    Column("git_url", Text),
+    Column("hidden", Boolean, nullable=False, server_default=text("0")),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+
+roadmaps = Table(
+    "roadmaps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("roadmaps_of_project", "project_id", "created_at"),
+)
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("roadmap_id", Text, ForeignKey("roadmaps.id", ondelete="CASCADE"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False),
+    Column("note", Text),
+    Column("status", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("chats_of_roadmap", "roadmap_id", "created_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    # The order in which messages were said: a clock may step back, this never does.
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("chat_id", Text, ForeignKey("chats.id", ondelete="CASCADE"), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Index("messages_of_chat", "chat_id", "position"),
+    sqlite_autoincrement=True,
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("content", Text, nullable=False),
+    Column("description", Text),
+    Column("category", Text),
+    Column("favorite", Boolean, nullable=False, server_default=text("0")),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Index("answers_by_age", "created_at"),
+)
+"""What was answered under an idempotency key."""

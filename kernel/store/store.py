@@ -1,0 +1,76 @@
+"""The store: transactions run on two threads of its own, so that the event loop never waits for a disk or a lock."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import SingletonThreadPool
+
+from nexus.kernel.store.failures import told_as_storage
+from nexus.kernel.store.opening import bring_to_head, connect
+
+Result = TypeVar("Result")
+BUSY_SECONDS = 5.0
+"""How long a transaction waits for a lock that another process holds."""
+
+
+class Store:
+    """One database. Reads see one moment; writes are one at a time, each whole or not at all.
+
+    Errors of storage are raised as `StorageLocked`, `StorageReadOnly`, `StorageCorrupt` or `StorageFull`.
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self._reads = _engine(path, busy_seconds, "BEGIN")
+        self._writes = _engine(path, busy_seconds, "BEGIN IMMEDIATE")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reads")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writes")
+
+    @classmethod
+    def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """Open the database, made or brought to this code's schema first. Blocks for a few milliseconds.
+
+        Raises `VersionConflict` when a newer Nexus wrote it.
+        """
+        bring_to_head(path, busy_seconds)
+        return cls(path, busy_seconds=busy_seconds)
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction that sees one moment and writes nothing."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._transact, self._reads, work)
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in the one write transaction; what it raises undoes it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, self._writes, work)
+
+    async def close(self) -> None:
+        """Finish what is under way and close the database."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        for threads, engine in ((self._writer, self._writes), (self._reader, self._reads)):
+            # A connection belongs to the thread that opened it, and is closed there.
+            threads.submit(engine.dispose).result()
+            threads.shutdown(wait=True)
+
+    def _transact(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+        with told_as_storage(self.path), engine.begin() as connection:
+            return work(connection)
+
+
+def _engine(path: Path, busy_seconds: float, begin: str) -> Engine:
+    def open_connection() -> sqlite3.Connection:
+        return connect(path, busy_seconds)
+
+    engine = create_engine("sqlite://", creator=open_connection, poolclass=SingletonThreadPool)
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
