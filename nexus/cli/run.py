@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-import signal
 from datetime import UTC, datetime
 
 from nexus.call import Call
 from nexus.cli.parse import Parsed, parse
+from nexus.cli.signals import ENDED_BY
+from nexus.cli.streaming import print_stream
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.runtime import Runtime
@@ -14,14 +15,11 @@ from nexus.dispatch.surroundings import configuration_of, request_id_of
 from nexus.output.render import Screen, render
 from nexus.schemas.command import CommandSpec, GlobalFlags
 from nexus.schemas.envelope import Envelope, failure, new_request_id
-from nexus.schemas.errors import HungUp, Interrupted, NexusError, ReaderGone, Terminated
+from nexus.schemas.errors import NexusError, ReaderGone
 from nexus.schemas.model import rfc3339
+from nexus.sessions.stream import LineStream
 
 _CLEANUP_SECONDS = 2.0
-
-_ENDED_BY: dict[int, type[Interrupted]] = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
-if hasattr(signal, "SIGHUP"):
-    _ENDED_BY[signal.SIGHUP] = HungUp
 
 
 async def run(call: Call, runtime: Runtime) -> int:
@@ -33,6 +31,7 @@ async def run(call: Call, runtime: Runtime) -> int:
 
 
 async def _run(call: Call, runtime: Runtime) -> int:
+    answer: Answer | LineStream
     request_id = new_request_id()
     flags = GlobalFlags()
     try:
@@ -40,6 +39,8 @@ async def _run(call: Call, runtime: Runtime) -> int:
         flags = parsed.flags
         request_id = request_id_of(flags)
         answer = await _until_signalled(call, runtime, parsed, request_id)
+        if not isinstance(answer, Answer):
+            return await print_stream(answer, call, parsed.flags.timeout)
     except NexusError as error:
         answer = Answer(failure(error.entries(), request_id))
     except Exception as fault:  # noqa: BLE001 -- the contract: a bug of ours is an envelope too
@@ -49,7 +50,7 @@ async def _run(call: Call, runtime: Runtime) -> int:
     return answer.exit_status
 
 
-async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request_id: str) -> Answer:
+async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request_id: str) -> Answer | LineStream:
     """Dispatch; the first signal that ends a command cancels the work, which has two seconds to clean up."""
     spec, arguments = _asked_for(parsed, runtime)
     work = asyncio.create_task(dispatch(Invocation(spec, arguments, parsed.flags, call, request_id), runtime))
@@ -59,7 +60,7 @@ async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request
             await asyncio.wait((work, signalled), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
-            ended_by = _ENDED_BY.get(signalled.result())
+            ended_by = ENDED_BY.get(signalled.result())
             if ended_by is not None:
                 raise ended_by
             signalled = asyncio.create_task(call.signals.next())

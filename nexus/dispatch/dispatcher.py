@@ -8,7 +8,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from nexus.call import Call
@@ -26,6 +26,7 @@ from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, Glob
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
 from nexus.schemas.envelope import Envelope, failure, success
 from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded
+from nexus.sessions.stream import LineStream
 
 _CHANGES: TypeAdapter[list[ContextChange]] = TypeAdapter(list[ContextChange])
 
@@ -57,11 +58,13 @@ class Answer:
         return status if isinstance(status, int) else 1
 
 
-async def dispatch(invocation: Invocation, runtime: Runtime) -> Answer:
-    """Run a command and return its answer; nothing but cancellation is raised."""
+async def dispatch(invocation: Invocation, runtime: Runtime) -> Answer | LineStream:
+    """Run a command and return its answer, or the stream of one that streams; nothing but cancellation is raised."""
     execution = _Execution(invocation, runtime)
     try:
         envelope = await execution.run()
+        if not isinstance(envelope, Envelope):
+            return envelope
     except NexusError as error:
         envelope = failure(error.entries(), invocation.request_id)
     except Exception as fault:  # noqa: BLE001 -- the contract: whatever a handler raises becomes an envelope
@@ -83,7 +86,7 @@ class _Execution:
     def warnings(self) -> tuple[str, ...]:
         return tuple(self._surroundings.contexts.warnings) if self._surroundings else ()
 
-    async def run(self) -> Envelope:
+    async def run(self) -> Envelope | LineStream:
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
         self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.request_id)
@@ -94,7 +97,7 @@ class _Execution:
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds) from error
 
-    async def _answer(self, around: Surroundings) -> Envelope:
+    async def _answer(self, around: Surroundings) -> Envelope | LineStream:
         asked = self._invocation
         handler = self._handler()
         raw = dict(asked.arguments)
@@ -108,6 +111,9 @@ class _Execution:
         context = self._execution_context(args, state, around)
         outcome = await _execute(handler, context)
         changes = await self._apply(outcome.context_update, around)
+        if is_stream(outcome.result):
+            stream: LineStream = outcome.result
+            return stream
         data = self._validated(handler, outcome.result)
         if changes:
             data["contextChanges"] = _CHANGES.dump_python(changes, mode="json", by_alias=True)
@@ -165,6 +171,11 @@ class _Execution:
         except ValueError as error:
             raise OutputInvalid(reason=" ".join(str(error).split())[:300]) from error
         return data
+
+
+def is_stream(result: Any) -> bool:
+    """Say whether a handler's result is a stream of lines and no model."""
+    return not isinstance(result, BaseModel) and hasattr(result, "__aiter__")
 
 
 async def _execute(handler: Handler, context: ExecutionContext[Arguments]) -> Outcome[Any]:

@@ -1,0 +1,56 @@
+"""Prints a stream: its lines as they come, its own end when the caller is signalled, nothing after that."""
+
+import asyncio
+
+from nexus.call import Call
+from nexus.cli.signals import ENDED_BY
+from nexus.schemas.errors import HungUp, Interrupted, Terminated
+from nexus.sessions.stream import STOP_STATUS, LineStream, StopReason
+
+_REASONS: dict[type[Interrupted], StopReason] = {
+    Interrupted: "user-requested",
+    Terminated: "terminated",
+    HungUp: "hung-up",
+}
+_LAST_LINES_SECONDS = 2.0
+"""How long a reader that is slow to take the last lines is waited for."""
+
+
+async def print_stream(stream: LineStream, call: Call, seconds: float | None) -> int:
+    """Print the stream and return the exit status; `seconds` ends it with the reason timeout.
+
+    Raises what the stream raises before its first lines, and `ReaderGone`.
+    """
+    pump = asyncio.create_task(_pump(stream, call))
+    stopper = asyncio.create_task(_stop_reason(call, seconds))
+    try:
+        await asyncio.wait((pump, stopper), return_when=asyncio.FIRST_COMPLETED)
+        if not pump.done():
+            reason = stopper.result()
+            stream.stop(reason)
+            await asyncio.wait((pump,), timeout=_LAST_LINES_SECONDS)
+            if not pump.done():
+                return STOP_STATUS[reason]
+        pump.result()
+        return stream.exit_status
+    finally:
+        for task in pump, stopper:
+            task.cancel()
+        await asyncio.wait((pump, stopper))
+        await stream.aclose()
+
+
+async def _pump(stream: LineStream, call: Call) -> None:
+    async for lines in stream:
+        await call.stdout.write(lines.data)
+
+
+async def _stop_reason(call: Call, seconds: float | None) -> StopReason:
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                ended_by = ENDED_BY.get(await call.signals.next())
+                if ended_by is not None:
+                    return _REASONS[ended_by]
+    except TimeoutError:
+        return "timeout"
