@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError as ModelError
 
 from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
-from nexus.dispatch.validation import validation_error
+from nexus.dispatch.validation import is_text, validation_error
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import Resolution, resolve, split_dotted
 from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
@@ -78,6 +78,7 @@ def _rest_after(argv: list[str], words_taken: int) -> list[str]:
 
 def parse(index: CommandIndex, argv: list[str], *, abbreviations: bool) -> Parsed:
     """Read argv. Raises `CommandNotFound`, `AmbiguousCommand`, `UnknownOption`, `ParseError`, `ValidationError`."""
+    _refuse_broken_text(argv)
     argv = _spread_dotted(argv)
     words, leading, stranger = _split_leading(argv)
     try:
@@ -97,6 +98,12 @@ def _spread_dotted(argv: list[str]) -> list[str]:
         return argv
     first = positions[0]
     return [*argv[:first], *split_dotted([argv[first]]), *argv[first + 1 :]]
+
+
+def _refuse_broken_text(argv: list[str]) -> None:
+    for position, word in enumerate(argv, start=1):
+        if not is_text(word):
+            raise ValidationError.because(f"Argument {position} is no UTF-8.", position=position, expected="UTF-8")
 
 
 def _asks_for_version(flags: list[str]) -> bool:

@@ -19,13 +19,13 @@ from nexus.dispatch.inputs import arguments_from_input
 from nexus.dispatch.references import References
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
-from nexus.dispatch.validation import validation_error
+from nexus.dispatch.validation import is_text, validation_error
 from nexus.output.shape import shaped
 from nexus.registry.registry import Handler
 from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, GlobalFlags, Outcome
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
 from nexus.schemas.envelope import Envelope, failure, success
-from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded
+from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
 from nexus.sessions.stream import LineStream
 
 _CHANGES: TypeAdapter[list[ContextChange]] = TypeAdapter(list[ContextChange])
@@ -132,6 +132,9 @@ class _Execution:
         return await references.effective(handler.required_context())
 
     def _arguments(self, handler: Handler, raw: dict[str, Any]) -> Arguments:
+        broken = [name for name, value in raw.items() if not is_text([name, value])]
+        if broken:
+            raise ValidationError.because("An argument holds half a character: no UTF-8.", expected="UTF-8")
         try:
             args: Arguments = handler.validate(raw)
         except ModelError as error:

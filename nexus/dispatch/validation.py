@@ -49,6 +49,19 @@ def _finding(error: Any, options: dict[str, OptionSpec], spec: CommandSpec) -> V
     )
 
 
+def is_text(value: Any) -> bool:
+    """Say whether every string in a value can be written as UTF-8: lone surrogates cannot."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+    if isinstance(value, dict):
+        return all(is_text(key) and is_text(inner) for key, inner in value.items())
+    return not isinstance(value, list) or all(map(is_text, value))
+
+
 def validation_error(error: ModelError, options: Iterable[OptionSpec], spec: CommandSpec) -> ArgumentsInvalid:
     """Turn pydantic's error into ours, a finding a field."""
     by_name = {option.name: option for option in options}

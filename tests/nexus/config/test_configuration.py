@@ -1,0 +1,65 @@
+"""Every setting says where its value came from; a file that cannot be used says where it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from nexus.config.configuration import TomlConfiguration
+from nexus.schemas.errors import ConfigInvalid, NotFound, ValidationError
+
+
+def test_flag_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    key, variable = "output.format", {"NEXUS_OUTPUT_FORMAT": "table"}
+    assert TomlConfiguration(path, {}).get(key).source == "default"
+    path.write_text('[output]\nformat = "yaml"\n')
+    assert (TomlConfiguration(path, {}).get(key).value, TomlConfiguration(path, {}).get(key).origin) == (
+        "yaml",
+        str(path),
+    )
+    assert TomlConfiguration(path, variable).get(key).source == "environment"
+    assert TomlConfiguration(path, variable, {key: "human"}).get(key).source == "flag"
+
+
+def test_setting_and_unsetting_keep_comments(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('# mine\n[theme]\nmode = "dark" # at night\n')
+    config = TomlConfiguration(path, {})
+    assert config.set("workspace.detail-mode", "expanded").value == "expanded"
+    assert config.unset("theme.mode").source == "default"
+    assert "# mine" in path.read_text()
+    assert 'detail_mode = "expanded"' in path.read_text()
+
+
+@pytest.mark.parametrize("key", ["nope", "output", "output.nope", "", "a.b.c"])
+def test_a_key_that_does_not_exist_brings_all_that_do(tmp_path: Path, key: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        TomlConfiguration(tmp_path / "config.toml", {}).get(key)
+    assert "output.format" in caught.value.entry().details["available"]
+
+
+def test_a_value_of_the_wrong_kind_is_refused_and_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    with pytest.raises(ValidationError):
+        TomlConfiguration(path, {}).set("theme.mode", "pink")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "column"), [(b"[output\n", 1, 8), (b"a = 1\nb = \n", 2, 5), (b"x = 1\nx = 2\n", 2, 6)]
+)
+def test_a_file_that_is_no_toml_names_line_and_column(tmp_path: Path, content: bytes, line: int, column: int) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigInvalid) as caught:
+        TomlConfiguration(path, {}).get("output.format")
+    details = caught.value.entry().details
+    assert (details["line"], details["column"]) == (line, column)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"output = 1\n", b"[output]\nformat = 3\n"])
+def test_a_file_with_wrong_values_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigInvalid):
+        TomlConfiguration(path, {}).get("output.format")
