@@ -14,17 +14,20 @@ from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.debug import Debug
 from nexus.kernel.host import Environment, KernelHost, together
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
+from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
+from nexus.kernel.templates import Templates
 from nexus.schemas.kernel import LiveCounts
 
 DATABASE_NAME = "nexus.db"
 STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin"
 
-PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects,)
+PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects, Roadmaps, Chats, Templates)
 """What a kernel is made of, started in this order and closed in the other."""
 
 

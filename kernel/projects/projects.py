@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.git.address import Address, parse_address
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.content import ContentFolders, clone_target, users_folder
-from nexus.kernel.projects.rows import belongings, changed_values, project_row, refuse_taken
-from nexus.kernel.store.paging import Listing
+from nexus.kernel.store.lookup import changed_values, count, find, refuse_taken, values_of
+from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now
-from nexus.kernel.store.schema import projects
+from nexus.kernel.store.schema import chats, messages, projects, roadmaps
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.project import NewProject, Project, ProjectChanges, ProjectDetails, ProjectQuery
@@ -88,13 +88,13 @@ class Projects(Part):
             wanted = wanted.where(projects.c.hidden.is_(False))
         if query.filter:
             columns = (projects.c.name, projects.c.category, projects.c.description)
-            wanted = wanted.where(or_(*(column.icontains(query.filter, autoescape=True) for column in columns)))
+            wanted = wanted.where(contains(columns, query.filter))
         return await self.store.read(lambda connection: self.listing.page(connection, wanted, query))
 
     async def create(self, request: ApiRequest[None, NewProject]) -> Project:
         """Create a project with its folder: both are there, or neither is."""
         new = request.body
-        await self.store.read(lambda connection: refuse_taken(connection, new.name))
+        await self.store.read(lambda connection: refuse_taken(connection, projects, new.name))
         address = parse_address(new.git_url) if new.git_url else None
         project_id = new_id("prj")
         content_path = await _content_path(new, address)
@@ -122,7 +122,7 @@ class Projects(Part):
         appeared: list[Path] = [cloned] if cloned is not None else []
 
         def work(connection: Connection) -> Project:
-            refuse_taken(connection, values["name"])
+            refuse_taken(connection, projects, values["name"])
             connection.execute(insert(projects).values(values))
             if cloned is not None:
                 cloned.rename(final)
@@ -168,7 +168,7 @@ class Projects(Part):
 
         def work(connection: Connection) -> Project:
             if "name" in values:
-                refuse_taken(connection, values["name"], but=project_id)
+                refuse_taken(connection, projects, values["name"], but=project_id)
             if values:
                 change = update(projects).where(projects.c.id == project_id)
                 connection.execute(change.values(**values, updated_at=now()))
@@ -183,7 +183,7 @@ class Projects(Part):
 
         def work(connection: Connection) -> Deleted:
             nonlocal made
-            made = bool(project_row(connection, project_id).made_folder)
+            made = bool(find(connection, projects, project_id).made_folder)
             cascade = belongings(connection, project_id)
             connection.execute(delete(projects).where(projects.c.id == project_id))
             return Deleted(id=project_id, cascade=cascade)
@@ -194,14 +194,25 @@ class Projects(Part):
         return deleted
 
     def _one(self, connection: Connection, project_id: str) -> Project:
-        return self._project(project_row(connection, project_id))
+        return self._project(find(connection, projects, project_id))
 
     def _project(self, row: Row[Any]) -> Project:
         content_path = row.content_path or str(self.folders.made(row.id))
-        return Project.model_validate({**row._mapping, "content_path": content_path})  # noqa: SLF001 -- its public name
+        return Project.model_validate({**values_of(row), "content_path": content_path})
 
 
 async def _content_path(new: NewProject, address: Address | None) -> str | None:
     if new.content_path is None:
         return None
     return await asyncio.to_thread(clone_target if address else users_folder, new.content_path)
+
+
+def belongings(connection: Connection, project_id: str) -> dict[str, int]:
+    """Count what belongs to a project, by kind."""
+    of_project = roadmaps.c.project_id == project_id
+    with_chats = roadmaps.join(chats)
+    return {
+        "roadmaps": count(connection, roadmaps, of_project),
+        "chats": count(connection, with_chats, of_project),
+        "messages": count(connection, with_chats.join(messages), of_project),
+    }

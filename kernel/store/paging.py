@@ -3,11 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, asc, desc, literal, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, asc, desc, literal, or_, tuple_
 
 from nexus.schemas.errors import ValidationError
 from nexus.schemas.page import Page, PageQuery
@@ -50,6 +50,11 @@ class Listing(Generic[Item]):
         rows = rows[: query.limit]
         cursor = _write(order, rows[-1].sort_key, rows[-1].sort_id) if truncated else None
         return Page.model_construct(items=[self.item(row) for row in rows], next_cursor=cursor, truncated=truncated)
+
+
+def contains(columns: Sequence[ColumnElement[Any]], text: str) -> ColumnElement[bool]:
+    """Return the condition that one of the columns contains the text, letters' case aside."""
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
 def _write(order: str, key: str | int, row_id: str | int) -> str:

@@ -11,21 +11,7 @@ import pytest
 
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
-
-
-async def create(api: httpx.AsyncClient, name: str, **fields: Any) -> dict[str, Any]:
-    answer = await api.post("/api/projects", json={"name": name, **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
-
-
-def refusal(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    error: dict[str, Any] = answer.json()["error"]
-    assert error["code"] == code
-    assert error["message"]
-    return error
+from tests.kernel.answers import make_project, refusal
 
 
 def folder_of(project: dict[str, Any]) -> Path:
@@ -33,7 +19,7 @@ def folder_of(project: dict[str, Any]) -> Path:
 
 
 async def test_a_created_project_is_found_with_a_folder_of_its_own(api: httpx.AsyncClient, data_folder: Path) -> None:
-    made = await create(api, "Demo", category="tools", description="A demo")
+    made = await make_project(api, "Demo", category="tools", description="A demo")
 
     found = (await api.get(f"/api/projects/{made['id']}")).json()
 
@@ -49,11 +35,11 @@ async def test_a_created_project_is_found_with_a_folder_of_its_own(api: httpx.As
 
 
 async def test_two_names_that_differ_in_case_alone_are_one(api: httpx.AsyncClient) -> None:
-    first = await create(api, "Größe")
+    first = await make_project(api, "Größe")
     error = refusal(await api.post("/api/projects", json={"name": "GRÖSSE"}), 409, "RESOURCE_CONFLICT")
     assert error["details"]["id"] == first["id"]
 
-    other = await create(api, "Other")
+    other = await make_project(api, "Other")
     refusal(await api.patch(f"/api/projects/{other['id']}", json={"name": "größe"}), 409, "RESOURCE_CONFLICT")
     renamed = await api.patch(f"/api/projects/{first['id']}", json={"name": "GRÖßE"})
     assert renamed.json()["name"] == "GRÖßE"
@@ -66,7 +52,7 @@ async def test_one_name_created_many_times_at_once_exists_once(api: httpx.AsyncC
 
 
 async def test_a_change_keeps_what_it_leaves_out_and_a_null_clears(api: httpx.AsyncClient) -> None:
-    made = await create(api, "Demo", category="tools", description="text")
+    made = await make_project(api, "Demo", category="tools", description="text")
     changes = {"status": "paused", "description": None, "theme": {"mode": "dark"}}
     changed = (await api.patch(f"/api/projects/{made['id']}", json=changes)).json()
     assert changed == made | changes | {"updatedAt": changed["updatedAt"]}
@@ -76,9 +62,9 @@ async def test_a_change_keeps_what_it_leaves_out_and_a_null_clears(api: httpx.As
 
 
 async def test_a_list_filters_names_categories_and_descriptions_in_any_alphabet(api: httpx.AsyncClient) -> None:
-    await create(api, "Ünder")
-    await create(api, "plain", description="50% ÜNDER")
-    await create(api, "none", category="50x")
+    await make_project(api, "Ünder")
+    await make_project(api, "plain", description="50% ÜNDER")
+    await make_project(api, "none", category="50x")
 
     async def names(text: str) -> list[str]:
         page = (await api.get("/api/projects", params={"filter": text})).json()
@@ -90,8 +76,8 @@ async def test_a_list_filters_names_categories_and_descriptions_in_any_alphabet(
 
 
 async def test_hidden_projects_are_listed_when_asked_for(api: httpx.AsyncClient) -> None:
-    await create(api, "seen")
-    hidden = await create(api, "unseen", hidden=True)
+    await make_project(api, "seen")
+    hidden = await make_project(api, "unseen", hidden=True)
     assert [item["name"] for item in (await api.get("/api/projects")).json()["items"]] == ["seen"]
     everything = (await api.get("/api/projects?includeHidden=true")).json()["items"]
     assert [item["name"] for item in everything] == ["seen", "unseen"]
@@ -102,7 +88,7 @@ async def test_hidden_projects_are_listed_when_asked_for(api: httpx.AsyncClient)
 @pytest.mark.parametrize("sort", ["name", "-name", "category", "-category", "createdAt", "-updatedAt", "contentPath"])
 async def test_pages_hold_every_project_once_in_the_order_asked_for(api: httpx.AsyncClient, sort: str) -> None:
     for number in range(7):
-        await create(api, f"p{number}", category="even" if number % 2 == 0 else None)
+        await make_project(api, f"p{number}", category="even" if number % 2 == 0 else None)
     whole = (await api.get("/api/projects", params={"sort": sort})).json()
     assert not whole["truncated"]
     assert whole["nextCursor"] is None
@@ -126,8 +112,8 @@ async def test_pages_hold_every_project_once_in_the_order_asked_for(api: httpx.A
 async def test_a_sort_or_cursor_that_cannot_be_is_refused(api: httpx.AsyncClient) -> None:
     error = refusal(await api.get("/api/projects?sort=size"), 422, "VALIDATION_ERROR")
     assert "createdAt" in error["details"]["available"]
-    await create(api, "a")
-    await create(api, "b")
+    await make_project(api, "a")
+    await make_project(api, "b")
     cursor = (await api.get("/api/projects?limit=1")).json()["nextCursor"]
     for query in ({"cursor": "?"}, {"cursor": "bm8"}, {"cursor": cursor, "sort": "-name"}, {"cursor": "é" * 9000}):
         error = refusal(await api.get("/api/projects", params=query), 422, "VALIDATION_ERROR")
@@ -143,7 +129,7 @@ async def test_a_content_path_is_the_users_and_stays_when_the_project_goes(
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "kept.txt").write_text("kept")
-    made = await create(api, "Mine", contentPath=f"{folder}/")
+    made = await make_project(api, "Mine", contentPath=f"{folder}/")
     assert made["contentPath"] == str(folder)
     assert (await api.delete(f"/api/projects/{made['id']}")).status_code == 200
     assert (folder / "kept.txt").read_text() == "kept"
@@ -158,7 +144,7 @@ async def test_a_content_path_that_is_no_absolute_folder_is_refused(api: httpx.A
 async def test_a_deleted_project_takes_its_folder_and_is_found_no_more(
     api: httpx.AsyncClient, data_folder: Path
 ) -> None:
-    made = await create(api, "Gone")
+    made = await make_project(api, "Gone")
     (folder_of(made) / "file").write_text("x")
     deleted = (await api.delete(f"/api/projects/{made['id']}")).json()
     assert deleted == {
@@ -176,7 +162,7 @@ async def test_a_deleted_project_takes_its_folder_and_is_found_no_more(
 async def test_projects_outlive_the_kernel(data_folder: Path) -> None:
     first = await Kernel.open(data_folder, OneShotHost())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(first.app), base_url="http://kernel") as api:
-        made = await create(api, "Lasting")
+        made = await make_project(api, "Lasting")
     await first.close()
     again = await Kernel.open(data_folder, OneShotHost())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(again.app), base_url="http://kernel") as api:
@@ -198,7 +184,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
 async def test_a_repository_is_cloned_into_the_project(api: httpx.AsyncClient, repository: Path, scheme: str) -> None:
-    made = await create(api, "Cloned", gitUrl=f"{scheme}{repository}")
+    made = await make_project(api, "Cloned", gitUrl=f"{scheme}{repository}")
     assert (folder_of(made) / "README").read_text() == "hello\n"
     assert made["gitUrl"] == f"{scheme}{repository}"
 
@@ -209,7 +195,7 @@ async def test_a_repository_is_cloned_into_a_new_or_empty_folder_only(
     empty = tmp_path / "empty"
     empty.mkdir()
     for name, folder in (("a", empty), ("b", tmp_path / "new")):
-        await create(api, name, gitUrl=str(repository), contentPath=str(folder))
+        await make_project(api, name, gitUrl=str(repository), contentPath=str(folder))
         assert (folder / "README").read_text() == "hello\n"
     refused = await api.post("/api/projects", json={"name": "c", "gitUrl": str(repository), "contentPath": str(empty)})
     assert refusal(refused, 422, "VALIDATION_ERROR")["details"]["field"] == "contentPath"
