@@ -15,7 +15,7 @@
     ├── PermissionDenied     PERMISSION_DENIED       3
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
-    ├── BackendError         BACKEND_ERROR           5   …and the storage, git and resident errors below it
+    ├── BackendError         BACKEND_ERROR           5   …and the storage, git, program and resident errors below it
     ├── TimeoutExceeded      TIMEOUT                 5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
@@ -261,6 +261,12 @@ class StorageUnsupported(BackendError):
 
 class GitFailed(BackendError):
     code = "GIT_FAILED"
+
+
+class ProgramFailed(BackendError):
+    """A program of the user's that a command started did not do its work."""
+
+    code = "PROGRAM_FAILED"
 
 
 class TimeoutExceeded(NexusError):

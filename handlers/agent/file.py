@@ -1,21 +1,28 @@
 """`agent file`: the files of the selected project. Paths are relative to its folder and stay inside it."""
 
+import asyncio
 import base64
+import hashlib
+import shlex
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from nexus.handlers.agent import editor
 from nexus.handlers.agent.roadmap import IN_DEMO
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.texts import bytes_given
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
-from nexus.schemas.errors import Conflict, GitFailed, NotFound, PathOutsideRoot
+from nexus.schemas.errors import Conflict, GitFailed, NotFound, PathOutsideRoot, ProgramFailed, ValidationError
 from nexus.schemas.file import MOST_BYTES, FileContent, FileDiff, FileToWrite, FileTree, FileWritten
+from nexus.schemas.model import Model
+from nexus.schemas.project import Project
 
 WRITE_NOTES = "nexus agent file write --path notes.md --content 'First line'"
 WITH_NOTES = (*IN_DEMO, WRITE_NOTES)
-Path = Field(min_length=1, max_length=4096, description="A path below the project's folder.")
+PATH = Field(min_length=1, max_length=4096, description="A path below the project's folder.")
 
 
 class BrowseArguments(ListArguments):
@@ -52,7 +59,7 @@ class BrowseFiles(CommandHandler[BrowseArguments, FileTree]):
 
 
 class ReadArguments(Arguments):
-    path: str = Path
+    path: str = PATH
 
 
 class ReadFile(CommandHandler[ReadArguments, FileContent]):
@@ -76,7 +83,7 @@ class ReadFile(CommandHandler[ReadArguments, FileContent]):
 
 
 class WriteArguments(Arguments):
-    path: str = Path
+    path: str = PATH
     content: str = Field(
         max_length=MOST_BYTES * 2,
         description="What the file is to hold; - reads it from standard input, byte for byte.",
@@ -138,7 +145,7 @@ def _written_down(data: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
 
 
 class DiffArguments(Arguments):
-    path: str = Path
+    path: str = PATH
     base: str | None = Field(
         default=None,
         min_length=1,
@@ -173,3 +180,88 @@ class DiffFile(CommandHandler[DiffArguments, FileDiff]):
     async def execute(self, context: ExecutionContext[DiffArguments]) -> FileDiff:
         query = query_of(context.args, projectId=context.selected("project"))
         return await context.api.get("/api/files/diff", FileDiff, query=query)
+
+
+class OpenArguments(ReadArguments):
+    editor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="The editor and its flags, as one word; else VISUAL, else EDITOR, else the desktop's opener.",
+    )
+
+
+class FileOpened(Model):
+    """The file, and what was started on it. `exit_code` is null while the editor runs on; it is not waited for."""
+
+    path: str
+    absolute_path: str
+    editor: list[str]
+    pid: int
+    exit_code: int | None
+
+
+class OpenFile(CommandHandler[OpenArguments, FileOpened]):
+    """Open a file of the selected project in your editor, which has a window of its own.
+
+    The editor is started with your environment, working directory and limits, in a session of its own and without a
+    terminal, and is not waited for; no shell reads its words. An editor that draws in a terminal (vim, nano and the
+    like) is refused, for this command has no terminal to lend: the error's hint is the line that starts it. The file
+    must be on this machine, exist, and have at most 8 MiB.
+    """
+
+    path = ("agent", "file", "open")
+    arguments = OpenArguments
+    result = FileOpened
+    effects = frozenset({Effect.WRITE})
+    context = ("project",)
+    errors = (*READING, NotFound, PathOutsideRoot, ProgramFailed)
+    examples = (
+        Example(
+            line="nexus agent file open --path notes.md --editor true",
+            shows="Start a program on a file (this one does nothing and ends)",
+            needs=WITH_NOTES,
+        ),
+    )
+
+    async def execute(self, context: ExecutionContext[OpenArguments]) -> Outcome[FileOpened]:
+        given = context.args
+        words = editor.editor_of(context, given.editor)
+        file, path = await _on_this_machine(context, given.path)
+        started = await editor.start(context, words, file)
+        opened = FileOpened(
+            path=path,
+            absolute_path=str(file),
+            editor=started.editor,
+            pid=started.pid,
+            exit_code=started.exit_code,
+        )
+        return Outcome(opened, message=f"Opened {path} with {words[0]}.")
+
+
+async def _on_this_machine(context: ExecutionContext[OpenArguments], path: str) -> tuple[Path, str]:
+    """Return the file's absolute path and its path in the project, once the kernel and this machine see the same.
+
+    The kernel has held the path inside the project. Raises `ValidationError` where the kernel's files are elsewhere.
+    """
+    project_id = context.selected("project")
+    query = {"projectId": project_id, "path": path}
+    content = await context.api.get("/api/files/content", FileContent, query=query)
+    project = await context.api.get("/api/projects/{id}", Project, at={"id": project_id})
+    file = Path(project.content_path) / content.path
+    if await asyncio.to_thread(_sha256, file) != content.sha256:
+        raise ValidationError.because(
+            f"The file is not on this machine as {file}: the kernel that holds it runs elsewhere.",
+            field="path",
+            hint=f"nexus agent file read --path {shlex.quote(path)}",
+        )
+    return file, content.path
+
+
+def _sha256(file: Path) -> str | None:
+    """Return the hash of the file's first bytes, as many as are ever read; None where there is none."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.sha256(opened.read(MOST_BYTES + 1)).hexdigest()
+    except OSError:
+        return None
