@@ -3,14 +3,7 @@
 from nexus.handlers.api_errors import READING
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, NoArguments, Outcome
 from nexus.schemas.errors import OutcomeUnknown
-from nexus.schemas.kernel import KernelMetrics, KernelStatus, KernelStopping
-from nexus.schemas.model import StrictModel
-
-
-class StopRequest(StrictModel):
-    """Stop, and with `restart` begin anew."""
-
-    restart: bool
+from nexus.schemas.kernel import KernelMetrics, KernelStatus, KernelStopping, StopRequest
 
 
 class ShowKernelStatus(CommandHandler[NoArguments, KernelStatus]):
