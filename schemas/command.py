@@ -1,16 +1,19 @@
 """What a command is: its specification in the index, its handler, and what the handler is given."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from nexus.schemas.context import ContextKind, ContextState, ContextUpdate
 from nexus.schemas.errors import NexusError
 from nexus.schemas.model import Model, StrictModel
-from nexus.schemas.session import Session
+
+if TYPE_CHECKING:
+    from nexus.schemas.session import Session
 
 CommandPath = tuple[str, ...]
 """`(namespace, resource, action)`; a built-in such as `help` has one word."""
@@ -39,7 +42,8 @@ class NoArguments(Arguments):
     """A command without arguments of its own."""
 
 
-class Example(Model):
+@dataclass(frozen=True, kw_only=True)
+class Example:
     """One line that works as written, and what it shows. `needs` are lines to run before it."""
 
     line: str
@@ -47,7 +51,8 @@ class Example(Model):
     needs: tuple[str, ...] = ()
 
 
-class OptionSpec(Model):
+@dataclass(frozen=True, kw_only=True)
+class OptionSpec:
     """One argument of a command, as the parser, help and completion need it."""
 
     name: str
@@ -64,7 +69,8 @@ class OptionSpec(Model):
     description: str = ""
 
 
-class CommandSpec(Model):
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec:
     """All that is known of a command without importing its handler."""
 
     path: CommandPath
@@ -81,11 +87,12 @@ class CommandSpec(Model):
     exit_codes: tuple[int, ...] = ()
     events: tuple[str, ...] = ()
     deprecated: str | None = None
-    arguments_schema: dict[str, Any] = Field(default_factory=dict)
-    result_schema: dict[str, Any] = Field(default_factory=dict)
+    arguments_schema: dict[str, Any] = field(default_factory=dict)
+    result_schema: dict[str, Any] = field(default_factory=dict)
 
 
-class ChildSpec(Model):
+@dataclass(frozen=True, kw_only=True)
+class ChildSpec:
     """One name under a group."""
 
     name: str
@@ -93,7 +100,8 @@ class ChildSpec(Model):
     summary: str
 
 
-class GroupSpec(Model):
+@dataclass(frozen=True, kw_only=True)
+class GroupSpec:
     """A level of the tree: the root, a namespace or a resource."""
 
     path: CommandPath
@@ -101,7 +109,8 @@ class GroupSpec(Model):
     children: tuple[ChildSpec, ...] = ()
 
 
-class AliasSpec(Model):
+@dataclass(frozen=True, kw_only=True)
+class AliasSpec:
     """Another name for one canonical path."""
 
     path: CommandPath
@@ -213,7 +222,8 @@ class ContextStore(Protocol):
     def remove(self, name: str) -> None: ...
 
 
-class GlobalFlags(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class GlobalFlags:
     """The flags that every command takes."""
 
     output: str | None = None
@@ -263,7 +273,7 @@ class ExecutionContext(Generic[Args]):
         environment: Mapping[str, str],
         request_id: str,
         token: str | None = None,
-        session: Session | None = None,
+        session: "Session | None" = None,
         umask: int = 0o077,
         limits: Mapping[int, tuple[int, int]] | None = None,
     ) -> None:

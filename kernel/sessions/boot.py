@@ -11,6 +11,6 @@ def boot_id() -> str:
         return BOOT_ID.read_text().strip()
     except OSError:
         # Where there is no /proc. The clock may have been set since, so not to the second.
-        import psutil  # noqa: PLC0415 -- only there
+        import psutil
 
         return str(int(psutil.boot_time()) // 60)

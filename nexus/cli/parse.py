@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from pydantic import ValidationError as ModelError
 
 from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
-from nexus.dispatch.validation import is_text, validation_error
+from nexus.dispatch.validation import is_text
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import Resolution, resolve, split_dotted
 from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
@@ -145,25 +144,36 @@ def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    raw_flags = {option.name: given.pop(_GLOBAL + option.name, None) for option in GLOBAL_OPTIONS}
-    try:
-        flags = GlobalFlags.model_validate({name: value for name, value in raw_flags.items() if value is not None})
-    except ModelError as error:
-        raise validation_error(error, GLOBAL_OPTIONS, spec) from None
-    _check_choices(spec, flags)
+    flags = _global_flags(given, spec)
     return Parsed(spec, {name: _value(option_named(spec, name), value) for name, value in given.items()}, flags)
 
 
-def _check_choices(spec: CommandSpec, flags: GlobalFlags) -> None:
+def _global_flags(given: dict[str, Any], spec: CommandSpec) -> GlobalFlags:
+    """Take the global flags out of what was given."""
+    found: dict[str, Any] = {}
     for option in GLOBAL_OPTIONS:
-        value = getattr(flags, option.name)
-        if option.choices and value is not None and value not in option.choices:
-            raise ValidationError.because(
-                f"{option.flags[0]} is one of {', '.join(option.choices)}, not {clipped(value)!r}.",
-                field=option.name,
-                expected=list(option.choices),
-                hint=f"nexus {' '.join(spec.path)} --help",
-            )
+        value = given.pop(_GLOBAL + option.name, None)
+        if value is not None:
+            found[option.name] = _global_value(option, value, spec)
+    return GlobalFlags(**found)
+
+
+def _global_value(option: OptionSpec, value: Any, spec: CommandSpec) -> Any:
+    expected: object = "a number"
+    try:
+        if option.kind == "number":
+            return float(value)
+        expected = list(option.choices)
+        if not option.choices or value in option.choices:
+            return value
+    except ValueError:
+        pass
+    raise ValidationError.because(
+        f"{option.flags[0]} wants {' or '.join(option.choices) or expected}, not {clipped(value)!r}.",
+        field=option.name,
+        expected=expected,
+        hint=f"nexus {' '.join(spec.path)} --help",
+    )
 
 
 def option_named(spec: CommandSpec, name: str) -> OptionSpec:

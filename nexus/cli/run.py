@@ -3,11 +3,11 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from nexus.call import Call
 from nexus.cli.parse import Parsed, parse
 from nexus.cli.signals import ENDED_BY
-from nexus.cli.streaming import print_stream
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.runtime import Runtime
@@ -17,7 +17,9 @@ from nexus.schemas.command import CommandSpec, GlobalFlags
 from nexus.schemas.envelope import Envelope, failure, new_request_id
 from nexus.schemas.errors import NexusError, ReaderGone
 from nexus.schemas.model import rfc3339
-from nexus.sessions.stream import LineStream
+
+if TYPE_CHECKING:
+    from nexus.sessions.stream import LineStream
 
 _CLEANUP_SECONDS = 2.0
 
@@ -40,6 +42,8 @@ async def _run(call: Call, runtime: Runtime) -> int:
         request_id = request_id_of(flags)
         answer = await _until_signalled(call, runtime, parsed, request_id)
         if not isinstance(answer, Answer):
+            from nexus.cli.streaming import print_stream
+
             return await print_stream(answer, call, parsed.flags.timeout)
     except NexusError as error:
         answer = Answer(failure(error.entries(), request_id))
@@ -50,7 +54,7 @@ async def _run(call: Call, runtime: Runtime) -> int:
     return answer.exit_status
 
 
-async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request_id: str) -> Answer | LineStream:
+async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request_id: str) -> "Answer | LineStream":
     """Dispatch; the first signal that ends a command cancels the work, which has two seconds to clean up."""
     spec, arguments = _asked_for(parsed, runtime)
     work = asyncio.create_task(dispatch(Invocation(spec, arguments, parsed.flags, call, request_id), runtime))

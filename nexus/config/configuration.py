@@ -1,9 +1,8 @@
 """Reads and changes the configuration: flag over environment over file over default, each value with its source."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
@@ -13,6 +12,9 @@ from nexus.config.settings import Settings
 from nexus.context.store import write_whole
 from nexus.schemas.command import ConfigValue
 from nexus.schemas.errors import ConfigInvalid, NotFound, ValidationError
+
+if TYPE_CHECKING:
+    import tomllib
 
 _MOST_BYTES = 1024 * 1024
 
@@ -144,6 +146,11 @@ class TomlConfiguration:
     def _content(self) -> dict[str, Any]:
         if self._file is None:
             text = self._text()
+            if not text:
+                self._file = {}
+                return self._file
+            import tomllib
+
             try:
                 content = tomllib.loads(text)
             except tomllib.TOMLDecodeError as error:
@@ -154,7 +161,7 @@ class TomlConfiguration:
             self._file = content
         return self._file
 
-    def _unreadable(self, error: tomllib.TOMLDecodeError, text: str) -> ConfigInvalid:
+    def _unreadable(self, error: "tomllib.TOMLDecodeError", text: str) -> ConfigInvalid:
         import re
 
         place = re.search(r"at line (\d+), column (\d+)", str(error))

@@ -6,17 +6,15 @@ CLI, MCP, batch and HTTP are fronts on this: they say which command, with which 
 import asyncio
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 
 from nexus.call import Call
 from nexus.dispatch.confirmation import confirm
-from nexus.dispatch.dry_run import dry_run
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
-from nexus.dispatch.references import References
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
 from nexus.dispatch.validation import is_text, validation_error
@@ -26,9 +24,9 @@ from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, Glob
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
 from nexus.schemas.envelope import Envelope, failure, success
 from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
-from nexus.sessions.stream import LineStream
 
-_CHANGES: TypeAdapter[list[ContextChange]] = TypeAdapter(list[ContextChange])
+if TYPE_CHECKING:
+    from nexus.sessions.stream import LineStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Answer:
         return status if isinstance(status, int) else 1
 
 
-async def dispatch(invocation: Invocation, runtime: Runtime) -> Answer | LineStream:
+async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | LineStream":
     """Run a command and return its answer, or the stream of one that streams; nothing but cancellation is raised."""
     execution = _Execution(invocation, runtime)
     try:
@@ -86,7 +84,7 @@ class _Execution:
     def warnings(self) -> tuple[str, ...]:
         return tuple(self._surroundings.contexts.warnings) if self._surroundings else ()
 
-    async def run(self) -> Envelope | LineStream:
+    async def run(self) -> "Envelope | LineStream":
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
         self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.request_id)
@@ -97,7 +95,7 @@ class _Execution:
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds) from error
 
-    async def _answer(self, around: Surroundings) -> Envelope | LineStream:
+    async def _answer(self, around: Surroundings) -> "Envelope | LineStream":
         asked = self._invocation
         handler = self._handler()
         raw = dict(asked.arguments)
@@ -106,6 +104,8 @@ class _Execution:
         state = await self._context(handler, around)
         args = self._arguments(handler, raw)
         if asked.flags.dry_run:
+            from nexus.dispatch.dry_run import dry_run
+
             return success(dry_run(asked.spec, args, state), asked.request_id, "Nothing was run.")
         await confirm(asked.spec, asked.flags, asked.call)
         context = self._execution_context(args, state, around)
@@ -116,7 +116,7 @@ class _Execution:
             return stream
         data = self._validated(handler, outcome.result)
         if changes:
-            data["contextChanges"] = _CHANGES.dump_python(changes, mode="json", by_alias=True)
+            data["contextChanges"] = [change.model_dump(mode="json", by_alias=True) for change in changes]
         kept = shaped(data, query=asked.flags.query, fields=asked.flags.fields)
         return success(kept, asked.request_id, outcome.message)
 
@@ -128,8 +128,12 @@ class _Execution:
 
     async def _context(self, handler: Handler, around: Surroundings) -> ContextState:
         asked = self._invocation
-        references = References(around.api, asked.flags, asked.call.environment, around.contexts.load())
-        return await references.effective(handler.required_context())
+        state, needs = around.contexts.load(), handler.required_context()
+        if not needs:
+            return state
+        from nexus.dispatch.references import References
+
+        return await References(around.api, asked.flags, asked.call.environment, state).effective(needs)
 
     def _arguments(self, handler: Handler, raw: dict[str, Any]) -> Arguments:
         broken = [name for name, value in raw.items() if not is_text([name, value])]

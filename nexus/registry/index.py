@@ -7,19 +7,26 @@ commands or 10,000, and imports no handler.
 import json
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nexus.schemas.command import AliasSpec, ChildSpec, CommandPath, CommandSpec, GroupSpec, Node, OptionSpec
+from nexus.schemas.command import (
+    AliasSpec,
+    ChildSpec,
+    CommandPath,
+    CommandSpec,
+    Effect,
+    Example,
+    GroupSpec,
+    Node,
+    OptionSpec,
+)
 from nexus.schemas.errors import CommandNotFound
 
 BUILT_IN_INDEX = Path(__file__).parent / "commands.index"
 
-_KINDS: dict[str, type[CommandSpec | GroupSpec | AliasSpec]] = {
-    "command": CommandSpec,
-    "group": GroupSpec,
-    "alias": AliasSpec,
-}
+_KINDS: dict[type[Node], str] = {CommandSpec: "command", GroupSpec: "group", AliasSpec: "alias"}
 
 
 def key_of(path: CommandPath) -> bytes:
@@ -31,8 +38,7 @@ def write_index(nodes: Iterable[Node], target: Path) -> None:
     """Write the nodes as an index file, sorted; equal nodes give equal bytes."""
     lines = []
     for node in nodes:
-        kind = next(name for name, model in _KINDS.items() if isinstance(node, model))
-        body = {"kind": kind, **node.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        body = {"kind": _KINDS[type(node)], **_told(node)}
         lines.append(key_of(node.path) + json.dumps(body, sort_keys=True, ensure_ascii=False).encode() + b"\n")
     target.write_bytes(b"".join(sorted(lines)))
 
@@ -83,9 +89,49 @@ class IndexFile:
                 return
 
 
+def _told(spec: Any) -> dict[str, Any]:
+    """Return what a specification says beyond its defaults, as JSON can hold it."""
+    told = {}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if value != default:
+            nested = isinstance(value, tuple) and value and is_dataclass(value[0])
+            told[field.name] = [_told(inner) for inner in value] if nested else value
+    return told
+
+
 def _node(body: bytes) -> Node:
-    fields: dict[str, Any] = json.loads(body)
-    return _KINDS[fields.pop("kind")].model_validate(fields)
+    """Read a line that `write_index` wrote; it is ours, so it is not validated again on every command."""
+    told: dict[str, Any] = json.loads(body)
+    kind = told.pop("kind")
+    told["path"] = tuple(told["path"])
+    if kind == "alias":
+        return AliasSpec(path=told["path"], target=tuple(told["target"]))
+    if kind == "group":
+        return GroupSpec(**told | {"children": tuple(ChildSpec(**child) for child in told.get("children", ()))})
+    return _command(told)
+
+
+def _command(told: dict[str, Any]) -> CommandSpec:
+    for name in "context", "errors", "exit_codes", "events":
+        if name in told:
+            told[name] = tuple(told[name])
+    if "effects" in told:
+        told["effects"] = tuple(map(Effect, told["effects"]))
+    told["options"] = tuple(_option(option) for option in told.get("options", ()))
+    told["examples"] = tuple(
+        Example(line=example["line"], shows=example["shows"], needs=tuple(example.get("needs", ())))
+        for example in told.get("examples", ())
+    )
+    return CommandSpec(**told)
+
+
+def _option(told: dict[str, Any]) -> OptionSpec:
+    for name in "flags", "choices":
+        if name in told:
+            told[name] = tuple(told[name])
+    return OptionSpec(**told)
 
 
 class CommandIndex:
@@ -120,7 +166,7 @@ class CommandIndex:
             group = _node(body)
             if isinstance(group, GroupSpec):
                 children = {child.name: child for child in group.children} | children
-        return first.model_copy(update={"children": tuple(sorted(children.values(), key=lambda child: child.name))})
+        return replace(first, children=tuple(sorted(children.values(), key=lambda child: child.name)))
 
     def commands(self, under: CommandPath = ()) -> list[CommandSpec]:
         """Return every command below a path, in order of their paths."""
