@@ -11,7 +11,7 @@ from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import Collection, NameReference
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.context import ContextUpdate
-from nexus.schemas.errors import Conflict, GitFailed, NotFound
+from nexus.schemas.errors import Conflict, GitFailed, NotFound, ReportedError
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.project import Name, NewProject, Project, ProjectChanges, ProjectDetails, ProjectStatus
@@ -73,13 +73,15 @@ class CreateProjectArguments(Arguments):
     )
     hidden: bool = Field(default=False, description="Leave the project out of lists that do not ask for hidden ones.")
     select: bool = Field(default=False, description="Select the project for the commands that follow.")
+    if_absent: bool = Field(default=False, description="Return the project of this name when there is one already.")
 
 
 class CreateProject(CommandHandler[CreateProjectArguments, Project]):
     """Create a project.
 
     The folder `--content-path` must exist unless `--git-url` fills it; a relative path starts at your working
-    directory. Nothing is selected unless `--select` asks for it.
+    directory. Nothing is selected unless `--select` asks for it. With `--if-absent` a project of this name that is
+    there already is the answer, as it is.
     """
 
     path = ("agent", "project", "create")
@@ -98,11 +100,21 @@ class CreateProject(CommandHandler[CreateProjectArguments, Project]):
     async def execute(self, context: ExecutionContext[CreateProjectArguments]) -> Outcome[Project]:
         given = context.args
         body = NewProject.model_validate(
-            {**given.model_dump(exclude={"select"}, exclude_none=True, by_alias=False), **_resolved(context, given)}
+            {
+                **given.model_dump(exclude={"select", "if_absent"}, exclude_none=True, by_alias=False),
+                **_resolved(context, given),
+            }
         )
-        project = await context.api.post("/api/projects", Project, body=body)
+        message = f"Created the project {given.name!r}."
+        try:
+            project = await context.api.post("/api/projects", Project, body=body)
+        except ReportedError as error:
+            if not given.if_absent or error.reported.code != Conflict.code:
+                raise
+            project = await PROJECTS.find(context.api, NameReference(name=given.name))
+            message = f"The project {project.name!r} is there already."
         update = ContextUpdate(select={"project": PROJECTS.selection(project)}) if given.select else None
-        return Outcome(project, message=f"Created the project {project.name!r}.", context_update=update)
+        return Outcome(project, message=message, context_update=update)
 
 
 class ProjectReference(NameReference):
