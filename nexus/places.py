@@ -5,7 +5,11 @@ strings. A test holds the rules equal to platformdirs.
 """
 
 import sys
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Type checkers know this name too; typing and collections would cost the launcher half of its budget.
+    from collections.abc import Callable
 
 LONGEST_SOCKET = 100
 """Bytes; the kernel takes 107 on Linux and 103 on macOS, and a temporary name must fit too."""
@@ -29,7 +33,7 @@ class Places:
         self.key = key(config, state, data)
 
 
-def find(get: Callable[[str], str | None], cwd: str) -> Places:
+def find(get: "Callable[[str], str | None]", cwd: str) -> Places:
     """Return the places of the caller whose environment `get` reads; a relative NEXUS_HOME counts from `cwd`."""
     home = get("NEXUS_HOME")
     if home:
@@ -50,7 +54,7 @@ def find(get: Callable[[str], str | None], cwd: str) -> Places:
     return Places(config, state, data, runtime, f"{runtime}/{key(config, state, data)}.sock")
 
 
-def under(home: str, get: Callable[[str], str | None]) -> Places:
+def under(home: str, get: "Callable[[str], str | None]") -> Places:
     """Return the places of NEXUS_HOME; a socket whose path would be too long moves to the user's runtime folder."""
     home = home.rstrip("/")
     folders = (f"{home}/config", f"{home}/state", f"{home}/data")
@@ -62,7 +66,7 @@ def under(home: str, get: Callable[[str], str | None]) -> Places:
     return Places(*folders, runtime, socket)
 
 
-def runtime_folder(get: Callable[[str], str | None]) -> str:
+def runtime_folder(get: "Callable[[str], str | None]") -> str:
     """Return the user's own folder for sockets: in XDG_RUNTIME_DIR where that is ours, else below /tmp."""
     from posix import geteuid, lstat
 
@@ -79,7 +83,7 @@ def runtime_folder(get: Callable[[str], str | None]) -> str:
     return f"/tmp/nexus-{uid}"  # noqa: S108 -- made with mode 0700, and refused when it is not ours
 
 
-def user_home(get: Callable[[str], str | None]) -> str:
+def user_home(get: "Callable[[str], str | None]") -> str:
     """Return HOME, else what the user database says; under sudo a HOME of somebody else is left alone."""
     home = absolute(get("HOME"))
     if home and get("SUDO_UID"):

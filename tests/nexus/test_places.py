@@ -3,6 +3,8 @@
 import os
 import pwd
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -13,6 +15,13 @@ from nexus import places
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows asks platformdirs itself")
 
 XDG = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A private folder whose path leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="n") as folder:
+        yield Path(folder)
 
 
 def find(cwd: str = "/", **environment: str) -> places.Places:
@@ -61,10 +70,9 @@ def test_a_relative_nexus_home_counts_from_the_callers_folder() -> None:
     assert find(cwd="/work", NEXUS_HOME="here").data == "/work/here/data"
 
 
-def test_a_home_too_long_for_a_socket_gets_a_hashed_one(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
+def test_a_home_too_long_for_a_socket_gets_a_hashed_one(short: Path) -> None:
     long, other = (f"/{'deep/' * 30}{name}" for name in ("one", "two"))
-    first, second = (find(NEXUS_HOME=home, XDG_RUNTIME_DIR=str(tmp_path)) for home in (long, other))
+    first, second = (find(NEXUS_HOME=home, XDG_RUNTIME_DIR=str(short)) for home in (long, other))
     assert first.socket != second.socket
     assert len(os.fsencode(first.socket)) <= places.LONGEST_SOCKET
     assert first.state == f"{long}/state"
@@ -81,14 +89,14 @@ def test_different_places_have_different_sockets(tmp_path: Path) -> None:
     assert len(sockets) == 5
 
 
-def test_a_runtime_folder_that_others_may_enter_or_that_is_a_link_is_not_used(tmp_path: Path) -> None:
-    private, shared, link = tmp_path / "p", tmp_path / "s", tmp_path / "l"
+def test_a_runtime_folder_that_others_may_enter_or_that_is_a_link_is_not_used(short: Path) -> None:
+    private, shared, link = short / "p", short / "s", short / "l"
     private.mkdir(mode=0o700)
     shared.mkdir(mode=0o755)
     link.symlink_to(private)
     assert find(HOME="/h", XDG_RUNTIME_DIR=str(private)).runtime == f"{private}/nexus"
-    for refused in (shared, link, tmp_path / "missing"):
-        assert not find(HOME="/h", XDG_RUNTIME_DIR=str(refused)).runtime.startswith(str(tmp_path))
+    for refused in (shared, link, short / "missing"):
+        assert not find(HOME="/h", XDG_RUNTIME_DIR=str(refused)).runtime.startswith(str(short))
 
 
 def test_sudo_does_not_write_into_the_home_of_the_user_who_called_it(tmp_path: Path) -> None:

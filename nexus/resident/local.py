@@ -1,0 +1,124 @@
+"""The local profile's kernel: in this process if the data folder is ours, else behind its owner's socket."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.kernel.host import KernelHost
+from nexus.schemas.errors import BackendUnavailable, FolderOwned
+from nexus.schemas.kernel import LiveCounts
+
+if TYPE_CHECKING:
+    import httpx
+    from starlette.applications import Starlette
+
+    from nexus.kernel.kernel import Kernel
+
+OWNER_SECONDS = 30.0
+"""How long an owner that cannot be spoken to is waited for: a command without a resident, about to end."""
+
+
+class LocalKernel:
+    """One a process. Nothing of the kernel is imported, and nothing opened, before the first call.
+
+    `host` is asked for the kernel's host each time that the data folder is about to be owned.
+    """
+
+    def __init__(self, data_folder: Path, host: Callable[[], Awaitable[KernelHost]]) -> None:
+        self._data_folder = data_folder
+        self._host = host
+        self._opening = asyncio.Lock()
+        self._kernel: Kernel | None = None
+        self._way: httpx.AsyncBaseTransport | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
+
+    async def transport(self) -> "httpx.AsyncBaseTransport":
+        """Return how to reach the kernel. Raises storage errors, `VersionConflict`, `BackendUnavailable`."""
+        if self._transport is None:
+            await self.reached()
+            from nexus.resident.transport import LocalTransport
+
+            self._transport = LocalTransport(self)
+        return self._transport
+
+    async def app(self) -> "Starlette":
+        """Return the kernel of this process, for those who speak HTTP to our socket. Raises as `transport` does."""
+        await self.reached()
+        if self._kernel is None:
+            raise BackendUnavailable.because("Another process owns the data folder.")
+        return self._kernel.app
+
+    async def reached(self) -> "httpx.AsyncBaseTransport":
+        """Return the way that is open now, opened if need be. Raises as `transport` does."""
+        if self._way is None:
+            async with self._opening:
+                if self._way is None:
+                    self._way = await self._open()
+        return self._way
+
+    async def forget(self, lost: "httpx.AsyncBaseTransport") -> bool:
+        """Drop the way to an owner who has gone; say whether it was one."""
+        if self._kernel is not None:
+            return False
+        if self._way is lost:
+            self._way = None
+            await lost.aclose()
+        return True
+
+    def live(self) -> LiveCounts:
+        """Return what the kernel has at work; nothing while it is not open."""
+        return self._kernel.live() if self._kernel is not None else LiveCounts()
+
+    async def close(self) -> None:
+        """Close what was opened, and let others own the data folder."""
+        if self._way is not None:
+            await self._way.aclose()
+        if self._kernel is not None:
+            await self._kernel.close()
+
+    async def _open(self) -> "httpx.AsyncBaseTransport":
+        # In a thread: a resident goes on answering while a hundred modules are read.
+        await asyncio.to_thread(_import)
+        import httpx
+
+        deadline = asyncio.get_running_loop().time() + OWNER_SECONDS
+        while True:
+            try:
+                self._kernel = await self._own()
+            except FolderOwned as owned:
+                socket = owned.data.get("socket")
+                if socket and await _listens(socket):
+                    return httpx.AsyncHTTPTransport(uds=socket)
+                if asyncio.get_running_loop().time() > deadline:
+                    raise BackendUnavailable.because(
+                        f"The process {owned.data.get('pid')} owns {self._data_folder} and cannot be spoken to.",
+                        pid=owned.data.get("pid"),
+                    ) from owned
+                await asyncio.sleep(0.02)
+            else:
+                return httpx.ASGITransport(self._kernel.app)
+
+    async def _own(self) -> "Kernel":
+        from nexus.kernel.kernel import Kernel
+
+        return await Kernel.open(self._data_folder, await self._host())
+
+
+def _import() -> None:
+    import httpx  # noqa: F401 -- read into the cache of modules
+
+    import nexus.kernel.kernel  # noqa: F401 -- read into the cache of modules
+
+
+async def _listens(socket: str) -> bool:
+    """Say whether a process of ours answers there: a socket of another user is never spoken to."""
+    try:
+        if os.stat(socket).st_uid != os.geteuid():
+            return False
+        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(socket), 5.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,183 @@
+"""One command in one process: no resident, the same bytes."""
+
+import asyncio
+import os
+import select
+import signal
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.call import Call
+from nexus.kernel.host import OneShotHost
+from nexus.launcher.exchange import LEAVING, Unwritable, leave, write_all
+from nexus.launcher.frames import CHUNK
+from nexus.launcher.hello import decode, folder, limits, mask, window
+from nexus.launcher.main import Command
+from nexus.resident.ends import FrameSignals
+from nexus.resident.folders import Folders
+from nexus.resident.local import LocalKernel
+from nexus.resident.request import Limits
+from nexus.schemas.errors import ReaderGone, ValidationError
+
+if TYPE_CHECKING:
+    from nexus.resident.door import Door
+
+PIPE_ATOMIC = 4096
+"""A pipe that can be written to takes so many bytes without blocking."""
+
+
+def run_here(command: Command) -> int:
+    """Run a command and return its exit status; after an interrupt, end the process by it. Raises `Unwritable`."""
+    private = guard_stdout()
+    signals = ProcessSignals()
+    with asyncio.Runner() as runner:
+        status = runner.get_loop().run_until_complete(_run(command, private, signals))
+        if signals.first and status == LEAVING[signals.first]:
+            leave(status, by_signal=signals.first)
+        # A thread that still reads stdin must not hold the process.
+        leave(status)
+
+
+def guard_stdout() -> int:
+    """Return a private descriptor of stdout, and send whatever else is printed in this process to stderr."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return private
+
+
+async def _run(command: Command, private: int, signals: "ProcessSignals") -> int:
+    signals.listen()
+    from nexus.cli.run import run
+    from nexus.dispatch.runtime import Runtime
+
+    folders = Folders.of(command.places)
+    door: Door | None = None
+
+    async def host() -> OneShotHost:
+        nonlocal door
+        # Only a command that opens the kernel pays for a socket.
+        from nexus.resident.door import Door
+
+        door = Door(Path(command.places.runtime), kernel.app)
+        return OneShotHost(socket=await door.open())
+
+    kernel = LocalKernel(folders.data, host)
+    runtime = Runtime(kernel, folders)
+    stdout = ProcessOutput(private, is_terminal=os.isatty(private))
+    try:
+        status = await run(_call(command, stdout, signals), runtime)
+    finally:
+        if door is not None:
+            await door.close()
+        await runtime.close()
+        await kernel.close()
+    if stdout.failure is not None:
+        raise Unwritable(stdout.failure)
+    return status
+
+
+def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") -> Call:
+    columns, rows = window()
+    return Call(
+        argv=tuple(command.argv),
+        cwd=Path(decode(folder())),
+        environment={decode(name): decode(value) for name, value in os.environb.items()},
+        stdin=ProcessInput(),
+        stdout=stdout,
+        stderr=ProcessOutput(2, is_terminal=os.isatty(2), needed=False),
+        signals=signals,
+        umask=mask(),
+        limits=Limits(limits()),
+        columns=columns,
+        rows=rows,
+        again=command.again,
+    )
+
+
+class ProcessOutput:
+    """A descriptor of this process. One that is not `needed`, stderr, may fail without anybody minding."""
+
+    def __init__(self, descriptor: int, *, is_terminal: bool, needed: bool = True) -> None:
+        self.is_terminal = is_terminal
+        self.failure: str | None = None
+        self._descriptor = descriptor
+        self._needed = needed
+        self._blocks = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it. Raises `ReaderGone` when nobody reads, or when it cannot be written (`failure` says why)."""
+        try:
+            for start in range(0, len(data), CHUNK):
+                await self._write_chunk(data[start : start + CHUNK])
+        except OSError as error:
+            if not self._needed:
+                return
+            if not isinstance(error, BrokenPipeError):
+                self.failure = error.strerror
+            raise ReaderGone from error
+
+    async def _write_chunk(self, data: bytes) -> None:
+        if self._blocks and (len(data) > PIPE_ATOMIC or not self._takes_bytes()):
+            # In a thread, so that a reader who stops reading does not stop ^C.
+            await asyncio.to_thread(write_all, self._descriptor, data)
+        else:
+            write_all(self._descriptor, data)
+
+    def _takes_bytes(self) -> bool:
+        return self._descriptor in select.select((), (self._descriptor,), (), 0)[1]
+
+
+class ProcessInput:
+    """stdin of this process, read in a thread when a command asks."""
+
+    def __init__(self) -> None:
+        self.is_terminal = os.isatty(0)
+
+    async def read(self, limit: int) -> bytes:
+        """Read to the end. Raises `ValidationError` when more than `limit` bytes come."""
+        found = bytearray()
+        async for chunk in self.chunks():
+            found += chunk
+            if len(found) > limit:
+                raise ValidationError.because(f"stdin holds more than {limit} bytes.", limit=limit)
+        return bytes(found)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what comes, 64 KiB at most at a time, to the end."""
+        while data := await asyncio.to_thread(_read):
+            yield data
+
+
+def _read() -> bytes:
+    while True:
+        try:
+            return os.read(0, CHUNK)
+        except BlockingIOError:
+            select.select((0,), (), ())
+        except OSError:
+            # There is no stdin.
+            return b""
+
+
+class ProcessSignals(FrameSignals):
+    """The signals that this process is sent; the second that ends a command ends the process at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = 0
+
+    def listen(self) -> None:
+        """Take them from now on, except those that the caller has ignored."""
+        loop = asyncio.get_running_loop()
+        for number in LEAVING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self.feed, int(number))
+
+    def feed(self, number: int) -> None:
+        """Take one."""
+        if self.first:
+            leave(LEAVING[number], by_signal=number)
+        self.first = number
+        super().feed(number)
