@@ -15,6 +15,7 @@ from nexus.call import Call
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
+from nexus.dispatch.permission import check_permission
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
 from nexus.dispatch.validation import is_text, validation_error
@@ -26,6 +27,7 @@ from nexus.schemas.envelope import Envelope, failure, success
 from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
 
 if TYPE_CHECKING:
+    from nexus.schemas.session import Session
     from nexus.sessions.stream import LineStream
 
 
@@ -103,12 +105,15 @@ class _Execution:
             raw = await arguments_from_input(asked.flags.input, asked.call, asked.spec) | raw
         state = await self._context(handler, around)
         args = self._arguments(handler, raw)
+        check_permission(asked.spec, around.server, around.token)
+        session = await self._session(around)
         if asked.flags.dry_run:
             from nexus.dispatch.dry_run import dry_run
 
             return success(dry_run(asked.spec, args, state), asked.request_id, "Nothing was run.")
         await confirm(asked.spec, asked.flags, asked.call)
         context = self._execution_context(args, state, around)
+        context.session = session
         outcome = await _execute(handler, context)
         changes = await self._apply(outcome.context_update, around)
         if is_stream(outcome.result):
@@ -134,6 +139,14 @@ class _Execution:
         from nexus.dispatch.references import References
 
         return await References(around.api, asked.flags, asked.call.environment, state).effective(needs)
+
+    async def _session(self, around: Surroundings) -> "Session | None":
+        asked = self._invocation
+        if asked.spec.session_type is None:
+            return None
+        from nexus.dispatch.session import session_of
+
+        return await session_of(asked.spec, asked.flags, asked.call.environment, around.api)
 
     def _arguments(self, handler: Handler, raw: dict[str, Any]) -> Arguments:
         broken = [name for name, value in raw.items() if not is_text([name, value])]
