@@ -17,17 +17,26 @@ from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
+from nexus.kernel.sessions.part import SessionsPart
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
 from nexus.schemas.kernel import LiveCounts
+from nexus.sessions.local import SessionHost
 
 DATABASE_NAME = "nexus.db"
 STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin"
 
-PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects, Roadmaps, Chats, Templates)
+PARTS: tuple[Callable[[Surroundings], Part], ...] = (
+    Projects,
+    Roadmaps,
+    Chats,
+    Templates,
+    # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
+    SessionsPart,
+)
 """What a kernel is made of, started in this order and closed in the other."""
 
 
@@ -66,6 +75,11 @@ class Kernel:
             await _close(started, store, ownership)
             raise
         return cls(ownership, store, parts, app)
+
+    @property
+    def sessions(self) -> SessionHost:
+        """The face that the local transport of the Session ABI calls."""
+        return next(part.sessions for part in self._parts if isinstance(part, SessionsPart))
 
     def live(self) -> LiveCounts:
         """Return what the parts have at work now; a host does not leave for idleness while there is any."""

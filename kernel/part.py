@@ -1,25 +1,30 @@
 """The parts that a kernel is made of: each brings operations and routes, and is started and closed with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.routing import BaseRoute
 
 from nexus.kernel.api.operation import Operation
 from nexus.kernel.host import Environment, KernelHost
+from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every part is given: the store, the folder it may write to, the host, and programs' environment."""
+    """What every part is given: the store, the folder it may write to, the host, and programs' environment.
+
+    A part that stands behind sessions of a type adds its driver to `drivers` when it is made.
+    """
 
     store: Store
     data_folder: Path
     host: KernelHost
     environment: Environment
+    drivers: Drivers = field(default_factory=Drivers)
 
 
 class Part:

@@ -37,6 +37,8 @@ CREATE TABLE session (
     status TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     closed_at INTEGER,
+    -- The command that made it: sent again, it makes no second one.
+    request TEXT UNIQUE,
     document TEXT NOT NULL
 );
 -- One active session of each type in a context.

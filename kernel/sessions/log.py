@@ -17,7 +17,6 @@ from nexus.kernel.sessions.stream import Stream, gap
 from nexus.kernel.sessions.writer import ROW_BYTES, Write, Writer
 from nexus.schemas.errors import BackendError, SessionClosed, SessionGap, SessionNotFound, ValidationError
 from nexus.schemas.event import EventName
-from nexus.sessions import lines
 from nexus.sessions.core.position import Batch
 
 MOST_LINE_BYTES = 1024 * 1024
@@ -58,6 +57,7 @@ class EventLog:
     """
 
     def __init__(self, path: Path, *, limits: Limits | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+        self.path = path
         self.limits = limits or Limits()
         self.stalled: BackendError | None = None
         self._clock = clock
@@ -152,12 +152,13 @@ class EventLog:
             batches.append(Batch(stream.epoch, first, stream.writer.seq, written, entry.end))
         return batches
 
-    async def end(self, session_id: str, reason: str, exit_code: int | None) -> int:
-        """Append the session's end, the last event that its epoch takes. Raises SessionClosed when it has one."""
-        stream = await self.stream(session_id)
-        payload = lines.close(reason, exit_code, stream.writer.seq + 1)
-        closed = ("UPDATE session SET closed_at = ? WHERE key = ?", (self._clock(), stream.key))
-        return await self.put(stream, Entry([payload], "close", end=True, more=(closed,)))
+    def now(self) -> int:
+        """Return the log's time, in nanoseconds since 1970."""
+        return self._clock()
+
+    def note(self, statement: Statement) -> None:
+        """Commit a statement with the next group; nobody waits for it."""
+        self._writer.put(Write(lambda _: None, statements=(statement,)))
 
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work` in a transaction of its own, in order with the appends, and return what it returns."""

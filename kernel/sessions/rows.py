@@ -2,38 +2,74 @@
 
 import sqlite3
 
-from nexus.schemas.errors import Conflict, SessionNotFound
-from nexus.schemas.session import Session
+from nexus.kernel.sessions.record import Record, scope_of
+from nexus.schemas.errors import SessionNotFound
 
 
-def insert(connection: sqlite3.Connection, session: Session, scope: str | None, document: str) -> None:
-    """Add an active session with its first epoch. Raises Conflict when its scope has an active one of this type."""
-    try:
-        cursor = connection.execute(
-            "INSERT INTO session (id, type, scope, status, epoch, document) VALUES (?, ?, ?, ?, 1, ?)",
-            (session.session_id, session.type, scope, session.status, document),
-        )
-    except sqlite3.IntegrityError as error:
-        raise Conflict.because(
-            f"There is an active session of type {session.type} in this context already.", session_type=session.type
-        ) from error
+def insert(connection: sqlite3.Connection, record: Record, request: str | None) -> str:
+    """Add an active session with its first epoch, and return its id.
+
+    The one of its type that was active in its context is paused. Where the same request made a session before, nothing
+    is done and that one's id is returned.
+    """
+    found = connection.execute("SELECT id FROM session WHERE request = ?", (request,)).fetchone()
+    if found is not None:
+        return str(found[0])
+    session = record.session
+    make_active(connection, record)
+    cursor = connection.execute(
+        "INSERT INTO session (id, type, scope, status, epoch, request, document) VALUES (?, ?, ?, ?, 1, ?, ?)",
+        (
+            session.session_id,
+            session.type,
+            scope_of(session.context),
+            session.status,
+            request,
+            record.document(),
+        ),
+    )
     connection.execute("INSERT INTO stream (session, epoch) VALUES (?, 1)", (cursor.lastrowid,))
+    return session.session_id
 
 
-def update(connection: sqlite3.Connection, session: Session, document: str) -> None:
-    """Store a session's changed document and status."""
+def make_active(connection: sqlite3.Connection, record: Record) -> None:
+    """Make it the one active session of its type in its context."""
+    session = record.session
     connection.execute(
-        "UPDATE session SET status = ?, document = ? WHERE id = ?", (session.status, document, session.session_id)
+        "UPDATE session SET status = 'paused', document = json_set(document, '$.session.status', 'paused')"
+        " WHERE type = ? AND scope = ? AND status = 'active'",
+        (session.type, scope_of(session.context)),
+    )
+    connection.execute(
+        "UPDATE session SET status = 'active', document = json_set(document, '$.session.status', 'active')"
+        " WHERE id = ?",
+        (session.session_id,),
     )
 
 
-def next_epoch(connection: sqlite3.Connection, session: Session, document: str) -> int:
-    """Start another stream for a session, and return its epoch. Raises SessionNotFound."""
-    update(connection, session, document)
-    connection.execute("UPDATE session SET epoch = epoch + 1, closed_at = NULL WHERE id = ?", (session.session_id,))
-    found = connection.execute("SELECT key, epoch FROM session WHERE id = ?", (session.session_id,)).fetchone()
+def update(connection: sqlite3.Connection, record: Record) -> None:
+    """Store a session's changed record."""
+    connection.execute(*updating(record))
+
+
+def updating(record: Record) -> tuple[str, tuple[str, str, str]]:
+    """Return the statement that stores a session's changed record."""
+    session = record.session
+    return (
+        "UPDATE session SET status = ?, document = ? WHERE id = ?",
+        (session.status, record.document(), session.session_id),
+    )
+
+
+def next_epoch(connection: sqlite3.Connection, record: Record) -> int:
+    """Start another stream for a session, which becomes the active one, and return its epoch."""
+    session_id = record.session.session_id
+    make_active(connection, record)
+    update(connection, record)
+    connection.execute("UPDATE session SET epoch = epoch + 1, closed_at = NULL WHERE id = ?", (session_id,))
+    found = connection.execute("SELECT key, epoch FROM session WHERE id = ?", (session_id,)).fetchone()
     if found is None:
-        raise SessionNotFound(session_id=session.session_id)
+        raise SessionNotFound(session_id=session_id)
     key, epoch = found
     connection.execute("INSERT INTO stream (session, epoch) VALUES (?, ?)", (key, epoch))
     return int(epoch)

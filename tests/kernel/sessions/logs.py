@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nexus.kernel.sessions import rows
+from nexus.kernel.sessions.listing import find_record
 from nexus.kernel.sessions.log import EventLog
+from nexus.kernel.sessions.output import SessionOutput
+from nexus.kernel.sessions.record import Record
 from nexus.kernel.sessions.stream import Stream
 from nexus.schemas.session import Session
 from nexus.sessions import lines
@@ -23,10 +26,9 @@ async def open_log(folder: Path, **options):
         await log.close()
 
 
-async def new_session(log: EventLog, session_id: str = "ses_1", scope: str | None = None) -> Stream:
+async def new_session(log: EventLog, session_id: str = "ses_1") -> Stream:
     session = Session(session_id=session_id, type="terminal", created_at=datetime.now(UTC), transport="local")
-    document = session.model_dump_json()
-    await log.run(lambda connection: rows.insert(connection, session, scope, document))
+    await log.run(lambda connection: rows.insert(connection, Record(session=session), None))
     return await log.stream(session_id)
 
 
@@ -55,3 +57,9 @@ async def eventually(check, seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not check():  # noqa: ASYNC110 -- there is no event to wait for
             await asyncio.sleep(0.005)
+
+
+async def end(log: EventLog, reason: str, exit_code: int | None) -> None:
+    """End the session as its driver does."""
+    record, epoch = await find_record(log, "ses_1")
+    await SessionOutput(log, record, epoch, lambda: None).end(reason, exit_code)

@@ -17,7 +17,7 @@ from nexus.schemas.errors import (
     ValidationError,
     VersionConflict,
 )
-from tests.kernel.sessions.logs import eventually, everything, messages, new_session, numbered, open_log
+from tests.kernel.sessions.logs import end, eventually, everything, messages, new_session, numbered, open_log
 
 
 async def test_lines_are_read_as_they_were_appended(tmp_path):
@@ -79,15 +79,13 @@ async def test_the_end_is_the_last_event_and_nothing_comes_behind_it(tmp_path):
     async with open_log(tmp_path) as log:
         stream = await new_session(log)
         await log.append("ses_1", numbered(1, 2))
-        assert await log.end("ses_1", "exited", 3) == 3
+        await end(log, "exited", 3)
         last = (await everything(log, stream))[-1]
         assert last["event"] == "close"
         assert last["payload"] == {"reason": "exited", "exitCode": 3, "lastSeq": 3}
         assert (await log.read(stream, 2))[-1].end
         with pytest.raises(SessionClosed):
             await log.append("ses_1", numbered(3, 3))
-        with pytest.raises(SessionClosed):
-            await log.end("ses_1", "exited", 3)
 
 
 async def test_a_mark_is_committed_with_its_lines(tmp_path):
@@ -153,7 +151,7 @@ async def test_lines_over_their_age_go_and_then_the_closed_session(tmp_path):
     async with open_log(tmp_path, limits=Limits(age_seconds=60), clock=lambda: clock[0]) as log:
         await new_session(log)
         await log.append("ses_1", numbered(1, 10))
-        await log.end("ses_1", "exited", 0)
+        await end(log, "exited", 0)
         clock[0] += 100 * 10**9
         log._writer.chores()
         await eventually(lambda: not log._database.rows("SELECT 1 FROM session"))

@@ -1,0 +1,76 @@
+"""A driver's face of its session: what it was asked to be, and where its events go."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nexus.kernel.sessions import rows
+from nexus.kernel.sessions.log import Entry, EventLog
+from nexus.kernel.sessions.record import Record
+from nexus.schemas.errors import NexusError, SessionClosed
+from nexus.schemas.event import EventName
+from nexus.schemas.session import Session, SessionStatus
+from nexus.sessions import lines
+
+
+class SessionOutput:
+    """Appends to one epoch of one session. `ended` is called once the end is committed."""
+
+    def __init__(self, log: EventLog, record: Record, epoch: int, ended: Callable[[], None]) -> None:
+        self.epoch = epoch
+        self.last = 0
+        """The seq of the newest event that was appended here."""
+        self._log = log
+        self._record = record
+        self._ended = ended
+        self._over = False
+
+    @property
+    def session(self) -> Session:
+        return self._record.session
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the session was made with beside its context."""
+        return self._record.options
+
+    async def append(
+        self, payloads: Sequence[str], *, event: EventName = "data", mark: tuple[str, int] | None = None
+    ) -> int:
+        """Append an event a payload (`nexus.sessions.lines` writes them); return the last seq once it is committed.
+
+        `mark` (source, position) is committed in the same transaction; `position` gives it back. Waits while too much
+        is on its way to the disk, and while the disk is full. Raises SessionClosed behind the end.
+        """
+        self.last = await self._log.append(self.session.session_id, payloads, event=event, mark=mark)
+        return self.last
+
+    async def position(self, source: str) -> int:
+        """Return the position of a source that was committed with an append, 0 when there is none."""
+        return await self._log.mark(source)
+
+    async def status(self, state: lines.SessionState, message: str) -> int:
+        return await self.append([lines.status(state, message)], event="status")
+
+    async def error(self, error: NexusError) -> int:
+        return await self.append([lines.failure(error)], event="error")
+
+    async def describe(self, **metadata: Any) -> None:
+        """Change what the session's object tells under `metadata`."""
+        self.session.metadata.update(metadata)
+        await self._log.run(lambda connection: rows.update(connection, self._record))
+
+    async def end(self, reason: str, exit_code: int | None = None, status: SessionStatus = "closed") -> None:
+        """Append the stream's end, after everything else; only the first call counts."""
+        if self._over:
+            return
+        self._over = True
+        self.session.status = status
+        stream = await self._log.stream(self.session.session_id)
+        if stream.epoch != self.epoch:
+            raise SessionClosed(session_id=self.session.session_id)
+        payload = lines.close(reason, exit_code, stream.writer.seq + 1)
+        closed = ("UPDATE session SET closed_at = ? WHERE key = ?", (self._log.now(), stream.key))
+        self.last = await self._log.put(
+            stream, Entry([payload], "close", end=True, more=(rows.updating(self._record), closed))
+        )
+        self._ended()

@@ -1,0 +1,145 @@
+"""The kernel's part for sessions: its operations, its routes, its start and end."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.sessions.events import EventsEndpoint
+from nexus.kernel.sessions.log import EventLog
+from nexus.kernel.sessions.sessions import Sessions
+from nexus.kernel.sessions.socket import KernelSocket
+from nexus.schemas.kernel import LiveCounts
+from nexus.schemas.page import Page
+from nexus.schemas.session import (
+    InputAccepted,
+    NewSession,
+    Restart,
+    Session,
+    SessionInput,
+    SessionQuery,
+    SessionView,
+    WindowSize,
+)
+from nexus.sessions.types import SessionTypes
+
+LOG_NAME = "sessions.db"
+
+
+class SessionsPart(Part):
+    """Sessions over HTTP and WebSocket; `sessions` is the face for who lives in the same process."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._host = surroundings.host
+        self.log = EventLog(surroundings.data_folder / LOG_NAME)
+        self.sessions = Sessions(self.log, SessionTypes(), surroundings.drivers)
+
+    async def start(self) -> None:
+        # A command that runs alone ends with its answer: it takes up sessions only when it is about them.
+        if self._host.mode != "one-shot" and self.log.path.exists():
+            self.sessions.begin()
+
+    async def close(self) -> None:
+        await self.sessions.close()
+
+    def live(self) -> LiveCounts:
+        live = self.sessions.live.values()
+        return LiveCounts(sessions=sum(bool(each.readers) or each.driver.busy for each in live))
+
+    def operations(self) -> Sequence[Operation]:
+        command, many, one = "session.live", "/api/sessions", "/api/sessions/{id}"
+        return (
+            Operation(
+                *("GET", many, f"{command}.list", "List sessions.", self.list, Page[Session]), query=SessionQuery
+            ),
+            Operation(
+                *("POST", many, f"{command}.create", "Open a session.", self.create, Session),
+                body=NewSession,
+                status=201,
+            ),
+            Operation("GET", one, f"{command}.view", "View a session.", self.view, SessionView),
+            *self._actions(one, command, ""),
+            *self._actions("/api/terminal/sessions/{id}", "agent.terminal", ".terminal"),
+            Operation(
+                *("POST", "/api/terminal/sessions", "agent.terminal.open", "Open a terminal."),
+                *(self.create_terminal, Session),
+                body=NewSession,
+                status=201,
+            ),
+        )
+
+    def _actions(self, one: str, command: str, suffix: str) -> Sequence[Operation]:
+        """What is done with one session; `suffix` keeps the ids of aliases apart."""
+        return (
+            Operation(
+                *("POST", f"{one}/input", f"{command}.send{suffix}", "Send numbered input."),
+                *(self.send, InputAccepted),
+                body=SessionInput,
+            ),
+            Operation(
+                *("POST", f"{one}/interrupt", f"{command}.interrupt{suffix}", "Interrupt what is at work."),
+                *(self.interrupt, SessionView),
+            ),
+            Operation(
+                *("POST", f"{one}/resize", f"{command}.resize{suffix}", "Tell a terminal's size."),
+                *(self.resize, SessionView),
+                body=WindowSize,
+            ),
+            Operation(
+                *("POST", f"{one}/restart", f"{command}.restart{suffix}", "Restart in a new epoch."),
+                *(self.restart, SessionView),
+                body=Restart,
+                body_required=False,
+            ),
+            Operation(
+                *("POST", f"{one}/activate", f"{command}.activate{suffix}", "Make it the active one of its type."),
+                *(self.activate, SessionView),
+            ),
+            Operation(
+                *("POST", f"{one}/close", f"{command}.close{suffix}", "Close a session."),
+                *(self.end, SessionView),
+            ),
+        )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        async def kernel(websocket: WebSocket) -> None:
+            await KernelSocket(websocket, self.sessions).serve()
+
+        events = EventsEndpoint(self.sessions)
+        return (
+            Route("/api/sessions/{id}/events", events),
+            Route("/api/terminal/sessions/{id}/output", events),
+            WebSocketRoute("/kernel", kernel),
+        )
+
+    async def list(self, request: ApiRequest[SessionQuery, None]) -> Page[Session]:
+        return await self.sessions.list(request.query)
+
+    async def create(self, request: ApiRequest[None, NewSession]) -> Session:
+        return await self.sessions.create(request.body)
+
+    async def create_terminal(self, request: ApiRequest[None, NewSession]) -> Session:
+        return await self.sessions.create(request.body.model_copy(update={"type": "terminal"}))
+
+    async def view(self, request: ApiRequest[None, None]) -> SessionView:
+        return await self.sessions.view(request.path["id"])
+
+    async def send(self, request: ApiRequest[None, SessionInput]) -> InputAccepted:
+        return await self.sessions.send(request.path["id"], request.body)
+
+    async def interrupt(self, request: ApiRequest[None, None]) -> SessionView:
+        return await self.sessions.interrupt(request.path["id"])
+
+    async def resize(self, request: ApiRequest[None, WindowSize]) -> SessionView:
+        return await self.sessions.resize(request.path["id"], request.body)
+
+    async def restart(self, request: ApiRequest[None, Restart]) -> SessionView:
+        return await self.sessions.restart(request.path["id"], request.body)
+
+    async def activate(self, request: ApiRequest[None, None]) -> SessionView:
+        return await self.sessions.activate(request.path["id"])
+
+    async def end(self, request: ApiRequest[None, None]) -> SessionView:
+        return await self.sessions.end(request.path["id"])

@@ -1,0 +1,208 @@
+"""The kernel's WebSocket `/kernel`: typed commands in, answers and lines out."""
+
+import asyncio
+from collections.abc import Coroutine
+from itertools import count
+from typing import assert_never
+
+import pydantic
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from nexus.kernel.api.failure import entry_of, refused
+from nexus.kernel.sessions.attachment import Attachment
+from nexus.kernel.sessions.sessions import Sessions
+from nexus.schemas.model import Model
+from nexus.schemas.protocol import (
+    ActivateSession,
+    AttachmentFailed,
+    AttachSession,
+    CloseSession,
+    CreateSession,
+    DetachSession,
+    InterruptSession,
+    KernelCommand,
+    LinesConsumed,
+    ListSessions,
+    Ping,
+    Pong,
+    Refused,
+    ResizeSession,
+    RestartSession,
+    SendInput,
+    SessionAttached,
+    SessionCommand,
+    SessionDetached,
+    SessionHeartbeat,
+    SessionLines,
+    ViewSession,
+    commands,
+)
+from nexus.sessions.core.position import Batch
+from nexus.sessions.transport import DEFAULT_WINDOW
+
+MOST_COMMANDS = 256
+"""So many commands of one connection may be under way; then no more are read from it."""
+FRAME_BYTES = 256 * 1024
+UNKNOWN_ID = "-"
+
+
+class KernelSocket:
+    """One connection. Its attachments end with it; what its commands began goes on."""
+
+    def __init__(self, websocket: WebSocket, sessions: Sessions) -> None:
+        self._websocket = websocket
+        self._sessions = sessions
+        self._attachments: dict[int, Attachment] = {}
+        self._numbers = count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._free = asyncio.Semaphore(MOST_COMMANDS)
+
+    async def serve(self) -> None:
+        """Serve the connection until it ends."""
+        await self._websocket.accept()
+        try:
+            while True:
+                message = await self._websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self._take(message.get("text") or (message.get("bytes") or b"").decode(errors="replace"))
+        except WebSocketDisconnect:
+            return
+        finally:
+            await self._leave()
+
+    async def _take(self, text: str) -> None:
+        try:
+            command = commands().validate_json(text)
+        except pydantic.ValidationError as error:
+            await self._send(Refused(id=_id_of(text), error=refused(error, Model, "command").entry()))
+            return
+        if isinstance(command, LinesConsumed):
+            # In the order of its coming and at once: the window hangs on it.
+            attachment = self._attachments.get(command.attachment)
+            if attachment is not None:
+                await attachment.consumed(command.seq)
+            return
+        await self._free.acquire()
+        self._start(self._answer(command))
+
+    async def _answer(self, command: KernelCommand) -> None:
+        try:
+            await self._do(command)
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- told to the client and logged, as every operation does
+            await self._send(Refused(id=command.id, error=entry_of(error, command.id)))
+        finally:
+            self._free.release()
+
+    async def _do(self, command: KernelCommand) -> None:
+        match command:
+            case AttachSession():
+                await self._attach(command)
+            case DetachSession():
+                await self._detach(command)
+            case LinesConsumed():
+                pass
+            case Ping():
+                await self._send(Pong(id=command.id))
+            case (
+                CreateSession()
+                | ListSessions()
+                | ViewSession()
+                | SendInput()
+                | InterruptSession()
+                | ResizeSession()
+                | RestartSession()
+                | ActivateSession()
+                | CloseSession()
+            ):
+                await self._request(command)
+            case _:
+                assert_never(command)
+
+    async def _request(self, command: SessionCommand) -> None:
+        await self._send(await self._sessions.request(command))
+
+    async def _attach(self, command: AttachSession) -> None:
+        if command.window is None:
+            # What a slow reader does not take must not pile up between us.
+            command.window = DEFAULT_WINDOW
+        attachment = await self._sessions.attach(command)
+        number = next(self._numbers)
+        self._attachments[number] = attachment
+        joined = attachment.joined
+        await self._send(
+            SessionAttached(
+                id=command.id,
+                attachment=number,
+                session=joined.session,
+                epoch=joined.epoch,
+                after=joined.after,
+                oldest=joined.oldest,
+                newest=joined.newest,
+            )
+        )
+        self._start(self._pump(number, attachment))
+
+    async def _detach(self, command: DetachSession) -> None:
+        attachment = self._attachments.pop(command.attachment, None)
+        if attachment is not None:
+            await attachment.aclose()
+        await self._send(SessionDetached(id=command.id, attachment=command.attachment))
+
+    async def _pump(self, number: int, attachment: Attachment) -> None:
+        """Send the attachment's lines until their end, or until it is detached."""
+        try:
+            while number in self._attachments:
+                for each in await attachment.receive_many(FRAME_BYTES):
+                    if isinstance(each, Batch):
+                        await self._send_lines(number, each)
+                        if each.end:
+                            return
+                    else:
+                        await self._send(SessionHeartbeat(attachment=number, newest=each.newest))
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- told to the client and logged, as every operation does
+            await self._send(AttachmentFailed(attachment=number, error=entry_of(error, f"attachment {number}")))
+        finally:
+            self._attachments.pop(number, None)
+            await attachment.aclose()
+
+    async def _send_lines(self, number: int, batch: Batch) -> None:
+        head = SessionLines(attachment=number, epoch=batch.epoch, first=batch.first, last=batch.last, end=batch.end)
+        await self._websocket.send_bytes(head.model_dump_json(by_alias=True).encode() + b"\n" + batch.lines)
+
+    async def _send(self, event: Model) -> None:
+        await self._websocket.send_text(event.model_dump_json(by_alias=True))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # A connection that ended under a send ends the reading too; nothing is left to be told.
+            task.exception()
+
+    async def _leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for attachment in list(self._attachments.values()):
+            await attachment.aclose()
+        self._attachments.clear()
+
+
+def _id_of(text: str) -> str:
+    """Return the id of a command that cannot be read, as far as it can be told."""
+    try:
+        return str(_OnlyId.model_validate_json(text).id)[:100] or UNKNOWN_ID
+    except pydantic.ValidationError:
+        return UNKNOWN_ID
+
+
+class _OnlyId(Model):
+    id: str
