@@ -123,6 +123,8 @@ class ReportedError(NexusError):
 
 
 class ParseError(NexusError):
+    """The words of a command line cannot be read."""
+
     type = "parse"
     code = "PARSE_ERROR"
     exit_status = 2
@@ -130,20 +132,28 @@ class ParseError(NexusError):
 
 
 class UnknownOption(ParseError):
+    """The command, and every command, has no such option; `available` are those it has."""
+
     code = "UNKNOWN_OPTION"
     sentence = "There is no option {option}."
 
 
 class AmbiguousCommand(ParseError):
+    """An abbreviation has several meanings, or means what is never abbreviated; `matches` has them all."""
+
     code = "AMBIGUOUS_COMMAND"
     sentence = "'{given}' can mean {meanings}."
 
 
 class InputInvalid(ParseError):
+    """What `--input` gives is no JSON object, or too large."""
+
     code = "INPUT_INVALID"
 
 
 class ValidationError(NexusError):
+    """An argument is missing, of the wrong type, or not allowed; `field` names it."""
+
     type = "validation"
     code = "VALIDATION_ERROR"
     exit_status = 2
@@ -156,22 +166,30 @@ class ConfigInvalid(ValidationError):
 
 
 class ConfirmationRequired(ValidationError):
+    """The command cannot be undone: it wants `--yes`, or a person's yes at a terminal."""
+
     code = "CONFIRMATION_REQUIRED"
     sentence = "'{command}' cannot be undone and wants to be confirmed."
 
 
 class QueryInvalid(ValidationError):
+    """The expression of `--query` is no JMESPath, or does not fit the result."""
+
     code = "QUERY_INVALID"
     hint = "nexus help"
 
 
 class PathOutsideRoot(ValidationError):
+    """A path leaves the folder that it must stay in: `..`, an absolute path, or a link."""
+
     code = "PATH_OUTSIDE_ROOT"
     sentence = "The path {path!r} leaves its root folder."
     hint = "nexus agent file browse --path ."
 
 
 class AuthError(NexusError):
+    """The server wants you to sign in."""
+
     type = "auth"
     code = "AUTHENTICATION_REQUIRED"
     exit_status = 3
@@ -179,18 +197,22 @@ class AuthError(NexusError):
 
 
 class AuthInvalid(AuthError):
+    """The credentials are not valid, or not any more."""
+
     code = "AUTHENTICATION_INVALID"
     sentence = "The credentials are not valid, or not any more."
 
 
 class PermissionDenied(NexusError):
+    """You are known, and may not do this."""
+
     type = "permission"
     code = "PERMISSION_DENIED"
     exit_status = 3
 
 
 class NotFound(NexusError):
-    """`resource` is the kind as the commands call it (project, roadmap), `reference` what was asked for."""
+    """It does not exist; `resource` is its kind (project, roadmap), `reference` what was asked for."""
 
     type = "not_found"
     code = "RESOURCE_NOT_FOUND"
@@ -199,11 +221,15 @@ class NotFound(NexusError):
 
 
 class CommandNotFound(NotFound):
+    """There is no such command; `suggestions` are the nearest, `available` are all of that level."""
+
     code = "COMMAND_NOT_FOUND"
     sentence = "There is no command '{given}'."
 
 
 class BackendError(NexusError):
+    """The kernel, or a server, failed or answered what cannot be read."""
+
     type = "backend"
     code = "BACKEND_ERROR"
     exit_status = 5
@@ -211,6 +237,8 @@ class BackendError(NexusError):
 
 
 class BackendUnavailable(BackendError):
+    """The kernel, or a server, cannot be reached."""
+
     code = "BACKEND_UNAVAILABLE"
     retryable = True
 
@@ -229,24 +257,32 @@ class OutcomeUnknown(BackendError):
 
 
 class StorageLocked(BackendError):
+    """Another process keeps the database locked."""
+
     code = "STORAGE_LOCKED"
     retryable = True
     sentence = "Another process keeps the database {path} locked."
 
 
 class StorageReadOnly(BackendError):
+    """A folder or a file cannot be written to."""
+
     code = "STORAGE_READ_ONLY"
     sentence = "{path} cannot be written to."
     hint = "Give yourself write access to it, or set NEXUS_HOME to a folder that you can write to."
 
 
 class StorageCorrupt(BackendError):
+    """The database is damaged."""
+
     code = "STORAGE_CORRUPT"
     sentence = "The database {path} is damaged: {reason}."
     hint = "Put a copy of the database back, or move the file away and start anew."
 
 
 class StorageFull(BackendError):
+    """No space is left on the disk."""
+
     code = "STORAGE_FULL"
     retryable = True
     sentence = "No space is left for {path}."
@@ -254,12 +290,16 @@ class StorageFull(BackendError):
 
 
 class StorageUnsupported(BackendError):
+    """The data folder is on a network file system, where locks cannot be trusted."""
+
     code = "STORAGE_UNSUPPORTED"
     sentence = "{path} is on a network file system ({filesystem}), where locks cannot be trusted."
     hint = "Set NEXUS_HOME to a folder on a local disk."
 
 
 class GitFailed(BackendError):
+    """git could not do what it was asked; its own words are in the message."""
+
     code = "GIT_FAILED"
 
 
@@ -270,6 +310,8 @@ class ProgramFailed(BackendError):
 
 
 class TimeoutExceeded(NexusError):
+    """There was no answer in time."""
+
     type = "timeout"
     code = "TIMEOUT"
     exit_status = 5
@@ -279,12 +321,16 @@ class TimeoutExceeded(NexusError):
 
 
 class Conflict(NexusError):
+    """It clashes with what is there: a name that is taken, a file that is another by now."""
+
     type = "conflict"
     code = "RESOURCE_CONFLICT"
     exit_status = 6
 
 
 class VersionConflict(Conflict):
+    """Two versions of Nexus claim one data folder, or the data are newer than the code."""
+
     code = "VERSION_CONFLICT"
 
 
@@ -297,7 +343,7 @@ class FolderOwned(Conflict):
 
 
 class ContextMissing(NexusError):
-    """`needs` is what was not selected: project, roadmap, chat, session, element."""
+    """Something must be selected first; `needs` says what: project, roadmap, chat, session, element."""
 
     type = "context"
     code = "CONTEXT_MISSING"
@@ -306,51 +352,71 @@ class ContextMissing(NexusError):
 
 
 class ContextStale(ContextMissing):
+    """What was selected does not exist any more."""
+
     code = "CONTEXT_STALE"
     sentence = "The selected {needs} {reference!r} does not exist any more."
 
 
 class SessionError(NexusError):
+    """A session failed."""
+
     type = "session"
     code = "SESSION_ERROR"
     exit_status = 8
 
 
 class SessionExpired(SessionError):
+    """The session's time is over."""
+
     code = "SESSION_EXPIRED"
     sentence = "The session {session_id} has expired."
 
 
 class SessionClosed(SessionError):
+    """The session is closed."""
+
     code = "SESSION_CLOSED"
     sentence = "The session {session_id} is closed."
 
 
 class SessionNotFound(SessionError):
+    """There is no such session."""
+
     code = "SESSION_NOT_FOUND"
     sentence = "There is no session {session_id}."
     hint = "nexus session live list"
 
 
 class SessionTypeMismatch(SessionError):
+    """The session is of another type than the command wants."""
+
     code = "SESSION_TYPE_MISMATCH"
     sentence = "The session {session_id} is of type {actual}, and this wants {expected}."
 
 
 class SessionGap(SessionError):
+    """Events of the session that were asked for are not kept any more."""
+
     code = "SESSION_GAP"
 
 
 class ConnectionLost(SessionError):
+    """The connection of a session ended, and could not be made again."""
+
     code = "CONNECTION_LOST"
     retryable = True
 
 
 class ResourceUnavailable(SessionError):
+    """What the session needs is not there: a program, a key, a platform."""
+
     code = "RESOURCE_UNAVAILABLE"
 
 
 class Interrupted(NexusError):
+    """The command was interrupted (Ctrl+C)."""
+
     type = "interrupted"
     code = "INTERRUPTED"
     exit_status = 130
@@ -358,24 +424,32 @@ class Interrupted(NexusError):
 
 
 class Terminated(Interrupted):
+    """The command was terminated (SIGTERM)."""
+
     code = "TERMINATED"
     exit_status = 143
     sentence = "Terminated."
 
 
 class HungUp(Interrupted):
+    """The terminal went away."""
+
     code = "HUNG_UP"
     exit_status = 129
     sentence = "The terminal went away."
 
 
 class ReaderGone(Interrupted):
+    """Nobody reads the output any more."""
+
     code = "READER_GONE"
     exit_status = 141
     sentence = "Nobody reads the output any more."
 
 
 class PluginError(NexusError):
+    """A plugin failed."""
+
     type = "plugin"
     code = "PLUGIN_ERROR"
 
@@ -387,10 +461,14 @@ class InternalError(NexusError):
 
 
 class ExecutionError(InternalError):
+    """A command's handler raised what it must not; the traceback is in the log that `log` names."""
+
     code = "EXECUTION_ERROR"
     sentence = "The command failed inside: {reason}."
 
 
 class OutputInvalid(InternalError):
+    """A command's answer does not fit its own result schema."""
+
     code = "OUTPUT_INVALID"
     sentence = "The command's answer does not fit its own result schema: {reason}."

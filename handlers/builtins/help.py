@@ -87,7 +87,7 @@ class ShowHelp(CommandHandler[PathArguments, Help]):
         if isinstance(node, GroupSpec):
             everywhere = context.catalog.global_options() if not node.path else ()
             return _of_group(node, everywhere)
-        return _of_command(node)
+        return help_of(node)
 
 
 def _called(path: tuple[str, ...]) -> str:
@@ -108,7 +108,8 @@ def _of_group(node: GroupSpec, everywhere: tuple[OptionSpec, ...]) -> Help:
     )
 
 
-def _of_command(spec: CommandSpec) -> Help:
+def help_of(spec: CommandSpec) -> Help:
+    """Return the help of one command."""
     return Help(
         name=_called(spec.path),
         summary=spec.summary,
