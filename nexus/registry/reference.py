@@ -64,6 +64,7 @@ def pages(index: CommandIndex) -> dict[str, str]:
     by_namespace: dict[str, list[CommandSpec]] = {}
     for spec in index.commands():
         by_namespace.setdefault(spec.path[0] if len(spec.path) > 1 else BUILT_INS, []).append(spec)
+    by_namespace = dict(sorted(by_namespace.items(), key=lambda named: (named[0] == BUILT_INS, named[0])))
     written = {f"{name}.md": _page(index, name, specs) for name, specs in by_namespace.items()}
     return {"README.md": _contents(index, by_namespace), **written}
 
@@ -73,7 +74,14 @@ def _lines(parts: Iterable[str]) -> str:
 
 
 def _contents(index: CommandIndex, by_namespace: dict[str, list[CommandSpec]]) -> str:
-    parts = [GENERATED, "", "# Reference", "", "Every command, by namespace. `nexus schema` tells the same to programs.", ""]
+    parts = [
+        GENERATED,
+        "",
+        "# Reference",
+        "",
+        "Every command, by namespace. `nexus schema` tells the same to programs.",
+        "",
+    ]
     for name, specs in by_namespace.items():
         parts += [f"## [{name}]({name}.md)", ""]
         parts += [f"- [`nexus {' '.join(spec.path)}`]({name}.md#{_anchor(spec)}) {spec.summary}" for spec in specs]
