@@ -1,0 +1,34 @@
+"""A stand-in for the kernel that may be killed at any moment: it commits output and position together.
+
+Run as `python consumer.py FOLDER DATABASE NAME`; ends with 0 when it has committed the program's exit.
+"""
+
+import asyncio
+import sqlite3
+import sys
+
+from nexus.kernel.holder.client import Holder
+from nexus.kernel.holder.place import HolderPlace
+from nexus.kernel.holder.spool import Kind
+
+
+async def consume(folder: str, database: str, name: str) -> None:
+    """Read the program's output from the committed position on, to its exit."""
+    store = sqlite3.connect(database, isolation_level=None)
+    store.execute("PRAGMA journal_mode=WAL")
+    store.execute("CREATE TABLE IF NOT EXISTS printed (id INTEGER PRIMARY KEY, data BLOB)")
+    store.execute("CREATE TABLE IF NOT EXISTS read (name TEXT PRIMARY KEY, position INTEGER)")
+    found = store.execute("SELECT position FROM read WHERE name = ?", (name,)).fetchone()
+    holder = await Holder.open(HolderPlace(folder), idle=5)
+    async for records in holder.output(name, found[0] if found else 0):
+        data = b"".join(record.payload for record in records if record.kind == Kind.STDOUT)
+        store.execute("BEGIN IMMEDIATE")
+        store.execute("INSERT INTO printed (data) VALUES (?)", (data,))
+        store.execute("INSERT OR REPLACE INTO read VALUES (?, ?)", (name, records[-1].end))
+        store.execute("COMMIT")
+        if any(record.kind == Kind.EXIT for record in records):
+            return
+
+
+if __name__ == "__main__":
+    asyncio.run(consume(*sys.argv[1:]))
