@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 
-import nexus
 from nexus.kernel.holder.place import HolderPlace
 
 IDLE = 30.0
@@ -22,8 +21,9 @@ class HolderFailed(Exception):
 
 
 def _site() -> str:
-    """The folder that our package is imported from."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(nexus.__file__)))
+    """The folder that holds our whole package, also where only links there make it one."""
+    whole = sys.modules[__name__.partition(".")[0]]
+    return os.path.dirname(os.path.dirname(os.path.abspath(str(whole.__file__))))
 
 
 async def start_holder(place: HolderPlace, *, idle: float = IDLE) -> None:
