@@ -10,22 +10,24 @@ from nexus.kernel.store.rows import name_key
 from nexus.schemas.errors import Conflict, NotFound, ValidationError
 
 
-def find(connection: Connection, table: Table, row_id: str) -> Row[Any]:
-    """Return the row with the id. Raises `NotFound`."""
+def find(connection: Connection, table: Table, row_id: str, *, namespace: str = "agent") -> Row[Any]:
+    """Return the row with the id. Raises `NotFound`; its hint names the list of the commands' `namespace`."""
     row = connection.execute(select(table).where(table.c.id == row_id)).one_or_none()
     if row is None:
         kind = kind_of(table)
-        raise NotFound(resource=kind, reference=row_id, hint=f"nexus agent {kind} list")
+        raise NotFound(resource=kind, reference=row_id, hint=f"nexus {namespace} {kind} list")
     return row
 
 
-def refuse_taken(connection: Connection, table: Table, name: str, *, but: str | None = None) -> None:
+def refuse_taken(
+    connection: Connection, table: Table, name: str, *, but: str | None = None, namespace: str = "agent"
+) -> None:
     """Raise `Conflict` when a row other than `but` has the name, letters' case aside."""
     row = connection.execute(select(table.c.id, table.c.name).where(table.c.name_key == name_key(name))).one_or_none()
     if row is not None and row.id != but:
         kind = kind_of(table)
         raise Conflict.because(
-            f"There is already a {kind} {row.name!r}.", field="name", id=row.id, hint=f"nexus agent {kind} list"
+            f"There is already a {kind} {row.name!r}.", field="name", id=row.id, hint=f"nexus {namespace} {kind} list"
         )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]
@@ -104,6 +104,28 @@ templates = Table(
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
 )
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("type", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("health_path", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+
+server_drains = Table(
+    "server_drains",
+    metadata,
+    # No foreign key: the kernel's own server, which drains like any other, has no row in `servers`.
+    Column("server_id", Text, primary_key=True),
+    Column("since", Text, nullable=False),
+)
+"""The servers on which nothing new is placed."""
 
 answers = Table(
     "answers",

@@ -2,7 +2,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0001');
+INSERT INTO "alembic_version" VALUES('0002');
 CREATE TABLE answers (
 	"key" TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
@@ -61,6 +61,23 @@ CREATE TABLE roadmaps (
 	updated_at TEXT NOT NULL, 
 	PRIMARY KEY (id), 
 	FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+CREATE TABLE server_drains (
+	server_id TEXT NOT NULL, 
+	since TEXT NOT NULL, 
+	PRIMARY KEY (server_id)
+);
+CREATE TABLE servers (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	type TEXT NOT NULL, 
+	url TEXT NOT NULL, 
+	health_path TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key)
 );
 CREATE TABLE templates (
 	id TEXT NOT NULL, 
