@@ -1,4 +1,4 @@
-"""`agent chat`: the chats of the selected roadmap and their messages."""
+"""The chats of the selected roadmap and their messages."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""`agent file`: the files of the selected project. Paths are relative to its folder and stay inside it."""
+"""The files of the selected project. Paths are relative to its folder and stay inside it."""
 
 import asyncio
 import base64

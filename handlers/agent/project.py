@@ -1,4 +1,4 @@
-"""`agent project`: projects, each with a folder of content."""
+"""Projects, each with a folder of content."""
 
 from typing import Any, ClassVar
 

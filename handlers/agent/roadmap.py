@@ -1,4 +1,4 @@
-"""`agent roadmap`: what the selected project is to become."""
+"""What the selected project is to become: titles, tags, status, progress."""
 
 from typing import Any
 

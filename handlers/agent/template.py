@@ -1,4 +1,4 @@
-"""`agent template`: texts to start from."""
+"""Texts to start from."""
 
 from typing import ClassVar
 

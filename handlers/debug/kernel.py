@@ -1,4 +1,4 @@
-"""`debug kernel`: the kernel behind the API."""
+"""The kernel behind the API."""
 
 from nexus.handlers.api_errors import READING
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, NoArguments, Outcome

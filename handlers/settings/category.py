@@ -1,4 +1,4 @@
-"""`settings category`: the categories that settings fall into."""
+"""The categories that settings fall into."""
 
 from nexus.handlers.listing import ListArguments, page_of
 from nexus.handlers.settings.config import READS

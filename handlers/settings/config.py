@@ -1,4 +1,4 @@
-"""`settings config`: the client's configuration, and where each value came from."""
+"""The client's configuration, and where each value came from."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`settings context`: named sets of selections, so that agents side by side do not change each other's."""
+"""Named sets of selections, so that agents side by side do not change each other's."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""`settings option`: one setting by its category and key."""
+"""One setting by its category and key."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""`settings theme`: how people's output and pages look."""
+"""How people's output and pages look."""
 
 from typing import Literal
 

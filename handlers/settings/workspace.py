@@ -1,4 +1,4 @@
-"""`settings workspace`: how a person's workspace behaves."""
+"""How a person's workspace behaves."""
 
 from typing import Any, Literal, Self
 

@@ -1,0 +1,69 @@
+"""What tests of the command share: a shell in which `nexus` is the command of the code that is tested."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+import nexus
+from nexus import places
+
+SECONDS = 60
+
+
+class Shell:
+    """A caller with a home, a folder and a PATH of its own. `run` reads a script as bash does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cwd = folder / "work"
+        self.home = folder / "home"
+        commands = folder / "bin"
+        for made in (self.cwd, self.home, commands):
+            made.mkdir()
+        self.environment = {
+            "HOME": str(self.home),
+            "NEXUS_HOME": str(folder / "nexus home"),
+            "PATH": f"{commands}{os.pathsep}{os.defpath}",
+        }
+        root = Path(nexus.__file__).resolve().parent.parent
+        words = shlex.join([sys.executable, "-m", "nexus"])
+        (commands / "nexus").write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {words} "$@"\n')
+        (commands / "nexus").chmod(0o755)
+
+    def run(
+        self, script: str, *, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a script that ends at its first failing line, and return its exit status and what it printed."""
+        return subprocess.run(
+            ["bash", "-eu", "-o", "pipefail", "-c", script],
+            cwd=self.cwd,
+            env={**self.environment, **(environment or {})},
+            input=stdin,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def close(self) -> None:
+        """End the resident that was started here, if one was, and wait until it is gone."""
+        if not os.path.lexists(places.find(self.environment.get, str(self.cwd)).socket):
+            return
+        stopped = self.run("nexus debug kernel stop")
+        pid = json.loads(stopped.stdout)["data"]["pid"]
+        try:
+            psutil.Process(pid).wait(timeout=20)
+        except psutil.NoSuchProcess:
+            return
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
