@@ -175,6 +175,8 @@ class _Execution:
             environment=asked.call.environment,
             request_id=asked.request_id,
             token=around.token,
+            umask=asked.call.umask,
+            limits=asked.call.limits,
         )
 
     async def _apply(self, update: ContextUpdate | None, around: Surroundings) -> list[ContextChange]:

@@ -85,17 +85,25 @@ class Nexus:
         self.cwd = cwd
 
     async def __call__(
-        self, line: str, *, stdin: bytes = b"", environment: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        line: str,
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        umask: int = 0o077,
+        limits: Mapping[int, tuple[int, int]] | None = None,
     ) -> Answer:
         words = shlex.split(line)
         call = Call(
             argv=tuple(words[1:] if words[:1] == ["nexus"] else words),
-            cwd=cwd or self.cwd,
+            cwd=self.cwd,
             environment={"HOME": str(self.cwd), "PATH": os.defpath, **(environment or {})},
             stdin=Given(stdin),
             stdout=Kept(),
             stderr=Kept(),
             signals=Silent(),
+            umask=umask,
+            limits=limits or {},
         )
         status = await run(call, self.runtime)
         assert isinstance(call.stdout, Kept)
