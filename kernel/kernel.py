@@ -12,6 +12,7 @@ from nexus.kernel.api.app import application
 from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.debug import Debug
+from nexus.kernel.files.files import Files
 from nexus.kernel.host import Environment, KernelHost, together
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.chats import Chats
@@ -34,6 +35,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Roadmaps,
     Chats,
     Templates,
+    Files,
     # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
     SessionsPart,
 )

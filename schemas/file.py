@@ -1,13 +1,39 @@
 """Files of a project. Every path is relative to the project's content path and stays inside it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from nexus.schemas.model import Model, StrictModel, Timestamp
+from nexus.schemas.page import PageQuery
 
 MOST_BYTES = 8 * 1024 * 1024
 """The largest file that is read or written as one answer."""
+
+
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class FileTreeQuery(PageQuery):
+    """A folder's entries; by default folders first, each by name, without those whose name begins with a dot."""
+
+    project_id: str
+    path: Path = "."
+    show_hidden: bool = False
+
+
+class FileQuery(StrictModel):
+    """One file of a project."""
+
+    project_id: str
+    path: Path
+
+
+class FileDiffQuery(FileQuery):
+    """`base` is the last commit unless it says otherwise, `compare` the file as it is."""
+
+    base: Path | None = None
+    compare: Path | None = None
 
 
 class FileEntry(Model):
@@ -44,7 +70,7 @@ class FileToWrite(StrictModel):
     """`expected_sha256` makes the write a conflict when the file is another by now."""
 
     project_id: str
-    path: str = Field(min_length=1, max_length=4096)
+    path: Path
     content: str = Field(max_length=MOST_BYTES * 2)
     encoding: Literal["utf-8", "base64"] = "utf-8"
     expected_sha256: str | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,15 +65,16 @@ async def run_git(command: GitCommand, environment: Environment) -> GitRun:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError:
+    except FileNotFoundError as missing:
+        if missing.filename != "git":
+            raise
         raise GitFailed.because("The program git was not found.", hint="Install git.") from None
     try:
         async with asyncio.timeout(command.seconds):
             (output, truncated), (error, _) = await asyncio.gather(
-                _read(process.stdout, command.most_bytes), _read(process.stderr, MOST_ERROR_BYTES, drain=True)
+                _read(process.stdout, command.most_bytes, lambda: _signal(process, signal.SIGTERM)),
+                _read(process.stderr, MOST_ERROR_BYTES, lambda: None),
             )
-            if truncated:
-                _signal(process, signal.SIGTERM)
             code = await process.wait()
     except TimeoutError:
         raise TimeoutExceeded(seconds=command.seconds) from None
@@ -101,15 +102,20 @@ def git_environment(environment: Environment, config: Mapping[str, str]) -> dict
     }
 
 
-async def _read(stream: asyncio.StreamReader | None, most_bytes: int, *, drain: bool = False) -> tuple[bytes, bool]:
+async def _read(
+    stream: asyncio.StreamReader | None, most_bytes: int, when_full: Callable[[], None]
+) -> tuple[bytes, bool]:
+    """Read to the end and keep `most_bytes`; return them and whether there were more."""
     chunks: list[bytes] = []
-    size = 0
+    room = most_bytes
+    truncated = False
     while stream is not None and (chunk := await stream.read(65536)):
-        chunks.append(chunk[: most_bytes - size])
-        size += len(chunks[-1])
-        if len(chunks[-1]) < len(chunk) and not drain:
-            return b"".join(chunks), True
-    return b"".join(chunks), False
+        chunks.append(chunk[:room])
+        if len(chunk) > room and not truncated:
+            truncated = True
+            when_full()
+        room -= len(chunks[-1])
+    return b"".join(chunks), truncated
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

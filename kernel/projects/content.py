@@ -5,6 +5,9 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
 
 from nexus.kernel.git.address import Address
 from nexus.kernel.git.clone import clone
@@ -27,6 +30,10 @@ class ContentFolders:
     def made(self, project_id: str) -> Path:
         """Return the folder that the kernel makes for a project."""
         return self.root / project_id
+
+    def of(self, row: Row[Any]) -> Path:
+        """Return the folder of a project's row."""
+        return Path(row.content_path) if row.content_path else self.made(row.id)
 
     def prepare_root(self) -> None:
         """Make the root, and clear away what a process that died had begun."""

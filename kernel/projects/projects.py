@@ -197,8 +197,7 @@ class Projects(Part):
         return self._project(find(connection, projects, project_id))
 
     def _project(self, row: Row[Any]) -> Project:
-        content_path = row.content_path or str(self.folders.made(row.id))
-        return Project.model_validate({**values_of(row), "content_path": content_path})
+        return Project.model_validate({**values_of(row), "content_path": str(self.folders.of(row))})
 
 
 async def _content_path(new: NewProject, address: Address | None) -> str | None:

@@ -1,19 +1,16 @@
 """Pages of a list: by the sort key and the id, so that rows that come and go move nothing across a page's edge."""
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, asc, desc, literal, or_, tuple_
 
+from nexus.kernel.cursor import decode, encode
 from nexus.schemas.errors import ValidationError
 from nexus.schemas.page import Page, PageQuery
 
 Item = TypeVar("Item")
-MOST_CURSOR_CHARACTERS = 8192
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Listing(Generic[Item]):
                 f"{order.removeprefix('-')!r} cannot be sorted by.", field="sort", available=sorted(self.sorts)
             )
         if query.cursor is not None:
-            place = tuple_(*(literal(value) for value in _read(query.cursor, order)))
+            place = tuple_(*(literal(value) for value in decode(query.cursor, order)))
             position = tuple_(key, self.id)
             select = select.where(position < place if descending else position > place)
         direction = desc if descending else asc
@@ -48,37 +45,10 @@ class Listing(Generic[Item]):
         rows = connection.execute(select).all()
         truncated = len(rows) > query.limit
         rows = rows[: query.limit]
-        cursor = _write(order, rows[-1].sort_key, rows[-1].sort_id) if truncated else None
+        cursor = encode(order, (rows[-1].sort_key, rows[-1].sort_id)) if truncated else None
         return Page.model_construct(items=[self.item(row) for row in rows], next_cursor=cursor, truncated=truncated)
 
 
 def contains(columns: Sequence[ColumnElement[Any]], text: str) -> ColumnElement[bool]:
     """Return the condition that one of the columns contains the text, letters' case aside."""
     return or_(*(column.icontains(text, autoescape=True) for column in columns))
-
-
-def _write(order: str, key: str | int, row_id: str | int) -> str:
-    text = json.dumps([order, key, row_id], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-
-def _read(cursor: str, order: str) -> tuple[str | int, str | int]:
-    invalid = ValidationError.because(
-        "The cursor is none of this list's.", field="cursor", hint="Take nextCursor of a page as it is."
-    )
-    if len(cursor) > MOST_CURSOR_CHARACTERS:
-        raise invalid
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        found = json.loads(text)
-    except (binascii.Error, ValueError):
-        raise invalid from None
-    match found:
-        case [str() as made_for, str() | int() as key, str() | int() as row_id]:
-            if made_for != order:
-                raise ValidationError.because(
-                    f"The cursor belongs to the list sorted by {made_for}.", field="cursor", hint=f"--sort {made_for}"
-                )
-            return key, row_id
-        case _:
-            raise invalid
