@@ -67,6 +67,17 @@ class SessionView(Session):
     readers: int = 0
 
 
+class CallerSurroundings(StrictModel):
+    """What a program that a session starts gets of the command that opens it. Used then, never stored, never told.
+
+    `limits` maps `resource.RLIMIT_*` numbers to (soft, hard).
+    """
+
+    environment: dict[str, str] = Field(default_factory=dict)
+    umask: int = Field(default=0o077, ge=0, le=0o777)
+    limits: dict[int, tuple[int, int]] = Field(default_factory=dict)
+
+
 class NewSession(StrictModel):
     """What makes a session. `options` are the type's own: a terminal's cwd, shell, columns and rows, for one.
 
@@ -78,6 +89,7 @@ class NewSession(StrictModel):
     context: SessionContext = Field(default_factory=SessionContext)
     transport: TransportName = "hybrid"
     options: dict[str, Any] = Field(default_factory=dict)
+    surroundings: CallerSurroundings | None = None
     expires_seconds: float | None = Field(default=None, gt=0, le=365 * 24 * 3600)
     idle_seconds: float | None = Field(default=None, gt=0, le=365 * 24 * 3600)
 

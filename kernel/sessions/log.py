@@ -35,19 +35,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Events of one moment. `mark` (source, position) and `more` are committed in the same transaction."""
+    """Events of one moment. `marks` (source, position) and `more` are committed in the same transaction."""
 
     payloads: Sequence[str]
     event: EventName = "data"
-    mark: tuple[str, int] | None = None
+    marks: Sequence[tuple[str, int]] = ()
     end: bool = False
     more: tuple[Statement, ...] = ()
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        if self.mark is None:
-            return self.more
-        return (*self.more, ("INSERT OR REPLACE INTO mark (source, position) VALUES (?, ?)", self.mark))
+        return (*self.more, *(("INSERT OR REPLACE INTO mark (source, position) VALUES (?, ?)", m) for m in self.marks))
 
 
 class EventLog:
@@ -104,17 +102,18 @@ class EventLog:
         *,
         event: EventName = "data",
         mark: tuple[str, int] | None = None,
+        marks: Sequence[tuple[str, int]] = (),
     ) -> int:
         """Append an event for each payload and return the last one's seq, once all are committed.
 
-        Waits while too much of the session is on its way to the disk. `mark` (source, position) is committed in the
-        same transaction. Raises SessionClosed behind the end, SessionNotFound, ValidationError for a payload of more
-        than `MOST_LINE_BYTES`.
+        Waits while too much of the session is on its way to the disk. `mark` (source, position) and `marks` are
+        committed in the same transaction. Raises SessionClosed behind the end, SessionNotFound, ValidationError for a
+        payload of more than `MOST_LINE_BYTES`.
         """
         stream = await self.stream(session_id)
         while stream.unlanded > MOST_UNLANDED_BYTES:
             await self._next_landing()
-        return await self.put(stream, Entry(payloads, event, mark))
+        return await self.put(stream, Entry(payloads, event, [*marks, mark] if mark else marks))
 
     def put(self, stream: Stream, entry: Entry) -> "asyncio.Future[int]":
         """Number the events now, in the order of the calls; the future has the last seq when they are committed."""

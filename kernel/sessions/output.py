@@ -8,7 +8,7 @@ from nexus.kernel.sessions.log import Entry, EventLog
 from nexus.kernel.sessions.record import Record
 from nexus.schemas.errors import NexusError, SessionClosed
 from nexus.schemas.event import EventName
-from nexus.schemas.session import Session, SessionStatus
+from nexus.schemas.session import CallerSurroundings, Session, SessionStatus
 from nexus.sessions import lines
 
 
@@ -17,6 +17,8 @@ class SessionOutput:
 
     def __init__(self, log: EventLog, record: Record, epoch: int, ended: Callable[[], None]) -> None:
         self.epoch = epoch
+        self.surroundings: CallerSurroundings | None = None
+        """What the command that made the session gives its program; None when the kernel has been another since."""
         self.last = 0
         """The seq of the newest event that was appended here."""
         self._log = log
@@ -34,14 +36,19 @@ class SessionOutput:
         return self._record.options
 
     async def append(
-        self, payloads: Sequence[str], *, event: EventName = "data", mark: tuple[str, int] | None = None
+        self,
+        payloads: Sequence[str],
+        *,
+        event: EventName = "data",
+        mark: tuple[str, int] | None = None,
+        marks: Sequence[tuple[str, int]] = (),
     ) -> int:
         """Append an event a payload (`nexus.sessions.lines` writes them); return the last seq once it is committed.
 
-        `mark` (source, position) is committed in the same transaction; `position` gives it back. Waits while too much
-        is on its way to the disk, and while the disk is full. Raises SessionClosed behind the end.
+        `mark` (source, position) and `marks` are committed in the same transaction; `position` gives them back. It
+        waits while too much is on its way to the disk, and while the disk is full. Raises SessionClosed behind the end.
         """
-        self.last = await self._log.append(self.session.session_id, payloads, event=event, mark=mark)
+        self.last = await self._log.append(self.session.session_id, payloads, event=event, mark=mark, marks=marks)
         return self.last
 
     async def position(self, source: str) -> int:

@@ -39,6 +39,7 @@ from nexus.schemas.protocol import (
     ViewSession,
 )
 from nexus.schemas.session import (
+    CallerSurroundings,
     InputAccepted,
     NewSession,
     Restart,
@@ -167,7 +168,7 @@ class Sessions:
             earlier, _ = await find_record(self.log, made)
             return earlier.session
         await self._note_paused(record)
-        await self._start(record)
+        await self._start(record, new.surroundings)
         return session
 
     async def list(self, query: SessionQuery) -> Page[Session]:
@@ -298,10 +299,11 @@ class Sessions:
         live = self.live[session_id] = LiveSession(record, output, driver, inputs)
         return live
 
-    async def _start(self, record: Record) -> None:
+    async def _start(self, record: Record, surroundings: CallerSurroundings | None = None) -> None:
         session_id = record.session.session_id
         stream = await self.log.stream(session_id)
         live = await self._prepare(record, stream.epoch)
+        live.output.surroundings = surroundings
         try:
             async with live.turn, asyncio.timeout(START_SECONDS):
                 await live.driver.start()
