@@ -1,0 +1,29 @@
+"""Every example of every command works as it is written, on a fresh home, after the lines that it needs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nexus.registry.index import CommandIndex
+
+if TYPE_CHECKING:
+    from nexus.schemas.command import CommandSpec
+    from tests.conftest import Shell
+
+COMMANDS = CommandIndex.built_in().commands()
+
+
+@pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: " ".join(spec.path))
+def test_the_examples_of_a_command_work(spec: CommandSpec, shell: Shell) -> None:
+    assert spec.examples
+    for number, example in enumerate(spec.examples):
+        home = {"NEXUS_HOME": f"{shell.environment['NEXUS_HOME']} {number}", "NEXUS_RESIDENT": "0"}
+        for line in example.needs:
+            prepared = shell.run(line, environment=home)
+            assert prepared.returncode == 0, (line, prepared.stdout, prepared.stderr)
+        done = shell.run(example.line, environment=home)
+        assert done.returncode == 0, (example.line, done.stdout, done.stderr)
+        assert json.loads(done.stdout)["status"] == "ok"
