@@ -161,7 +161,10 @@ class DiffArguments(Arguments):
 
 
 class DiffFile(CommandHandler[DiffArguments, FileDiff]):
-    """Compare a file of the selected project with a git revision or with another file, as a unified diff."""
+    """Compare a file of the selected project with a git revision or with another file, as a unified diff.
+
+    A folder in a git repository is compared with revisions. Without a repository `--base` names another file.
+    """
 
     path = ("agent", "file", "diff")
     arguments = DiffArguments

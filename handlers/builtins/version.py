@@ -1,6 +1,6 @@
 """`version`: which Nexus this is."""
 
-import platform
+import sys
 
 from nexus import __version__
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, NoArguments
@@ -13,11 +13,11 @@ class Version(Model):
     name: str
     version: str
     python: str
-    system: str
+    platform: str
 
 
 class ShowVersion(CommandHandler[NoArguments, Version]):
-    """Show the version of Nexus, of Python and of the system."""
+    """Show the version of Nexus, of Python and the platform."""
 
     path = ("version",)
     result = Version
@@ -31,6 +31,6 @@ class ShowVersion(CommandHandler[NoArguments, Version]):
         return Version(
             name="nexus",
             version=__version__,
-            python=platform.python_version(),
-            system=f"{platform.system()} {platform.machine()}",
+            python=".".join(map(str, sys.version_info[:3])),
+            platform=sys.platform,
         )

@@ -16,7 +16,9 @@ from nexus.registry.index import BUILT_IN_INDEX, write_index
 from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import CommandHandler, CommandPath
 
-ALIASES: dict[str, str] = {}
+ALIASES: dict[str, str] = {
+    f"config {action}": f"settings config {action}" for action in ("view", "get", "set", "unset")
+}
 """Other names for canonical paths: the habits that people have."""
 
 _SUMMARY_OF_ROOT = "One command line for everything you work on."

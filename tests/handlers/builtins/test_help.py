@@ -44,6 +44,15 @@ async def test_help_reads_words_as_the_command_line_does(nexus: Nexus) -> None:
     assert (await nexus("help ag proj del")).data["name"] == "nexus agent project delete"
 
 
+async def test_an_alias_is_the_command_that_it_names(nexus: Nexus) -> None:
+    assert (await nexus("config get --key theme.mode")).data == (
+        await nexus("settings config get --key theme.mode")
+    ).data
+    assert (await nexus("config get --help")).data["name"] == "nexus settings config get"
+    assert (await nexus("help config set")).data["name"] == "nexus settings config set"
+    assert "config" not in {child["name"] for child in (await nexus("help")).data["children"]}
+
+
 async def test_help_on_what_is_not_there_names_what_is_near(nexus: Nexus) -> None:
     refused = await nexus("help agent projct")
     assert (refused.status, refused.error["code"]) == (4, "COMMAND_NOT_FOUND")
