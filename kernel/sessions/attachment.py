@@ -1,6 +1,7 @@
 """One reader of one session in the kernel: pulls its lines from the log, no further ahead than its window."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from nexus.kernel.sessions.log import READ_BYTES, EventLog
@@ -17,7 +18,7 @@ HEARTBEAT_SECONDS = 15.0
 class Attachment:
     """A `Channel` on the log. `changed` is called when the reader consumed something, `left` when it goes, once.
 
-    Nothing is read ahead: what the reader does not take stays in the log, and costs no memory.
+    One read of the file is held at the most: what the reader does not take stays in the log, and costs no memory.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Attachment:
         self._stream = stream
         self._after = joined.after
         self._window = asked.window
-        self._sent: list[tuple[int, int]] = []
+        self._sent: deque[tuple[int, int]] = deque()
         self._ahead = 0
+        self._held: deque[Batch] = deque()
         self._room = asyncio.Event()
         self._changed = changed
         self._left = left
@@ -47,45 +49,52 @@ class Attachment:
 
     async def receive(self) -> Batch | Heartbeat:
         """Return the next batch, or a heartbeat when none comes for a while. Raises SessionGap."""
-        return (await self.receive_many(READ_BYTES))[0]
-
-    async def receive_many(self, most_bytes: int) -> list[Batch | Heartbeat]:
-        """Return one batch, and more that are there already, up to about `most_bytes`; or one heartbeat."""
         while True:
-            room = most_bytes if self._window is None else min(most_bytes, self._window - self._ahead)
-            if room <= 0:
-                await self._until_room()
-                continue
-            batches = await self._log.read(self._stream, self._after, room)
-            if batches:
-                return [*self._taken(batches, room)]
-            if not await self._stream.wait(self._after, HEARTBEAT_SECONDS) or not self._open:
-                return [Heartbeat(self._stream.landed)]
+            await self._until_room()
+            if not self._open:
+                return Heartbeat(self._stream.landed)
+            if not self._held:
+                self._held.extend(await self._log.read(self._stream, self._read, READ_BYTES))
+            if self._held:
+                return self._take()
+            if not await self._stream.wait(self._after, HEARTBEAT_SECONDS):
+                return Heartbeat(self._stream.landed)
 
     async def consumed(self, seq: int) -> None:
         """Note that the reader is through with all lines up to `seq`."""
         self.seen = max(self.seen, min(seq, self._after))
         while self._sent and self._sent[0][0] <= self.seen:
-            self._ahead -= self._sent.pop(0)[1]
+            self._ahead -= self._sent.popleft()[1]
         self._room.set()
         self._changed()
 
     async def aclose(self) -> None:
         if self._open:
             self._open = False
+            self._room.set()
             self._left(self)
 
-    def _taken(self, batches: list[Batch], room: int) -> list[Batch]:
+    @property
+    def _read(self) -> int:
+        return self._held[-1].last if self._held else self._after
+
+    def _take(self) -> Batch:
+        batch = self._held.popleft()
         if self._window is not None:
-            batches = [fitting(batches[0], room), *batches[1:]] if len(batches) == 1 else batches
-            self._sent += [(batch.last, len(batch.lines)) for batch in batches]
-            self._ahead += sum(len(batch.lines) for batch in batches)
-        self._after = batches[-1].last
-        return batches
+            whole, batch = batch, fitting(batch, self._window - self._ahead)
+            if batch is not whole:
+                self._held.appendleft(whole.after(batch.last))
+            self._sent.append((batch.last, len(batch.lines)))
+            self._ahead += len(batch.lines)
+        self._after = batch.last
+        return batch
 
     async def _until_room(self) -> None:
-        self._room.clear()
-        await self._room.wait()
+        """Wait until a good part of the window is free: lines in dribs cost more than they tell."""
+        window = self._window
+        while window is not None and self._open and self._ahead and window - self._ahead < window // 4:
+            self._room.clear()
+            await self._room.wait()
 
 
 def fitting(batch: Batch, room: int) -> Batch:

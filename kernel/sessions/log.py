@@ -25,7 +25,7 @@ MOST_UNLANDED_BYTES = 2 * 1024 * 1024
 """So much of one session may be on its way to the disk; then its writer waits."""
 LINE_OVERHEAD = 120
 """About what a line has around its payload."""
-READ_BYTES = 1024 * 1024
+READ_BYTES = 512 * 1024
 READ_THREADS = 2
 RETENTION_SECONDS = 30.0
 MOST_STREAMS_IN_MEMORY = 1024

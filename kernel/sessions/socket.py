@@ -42,7 +42,6 @@ from nexus.sessions.transport import DEFAULT_WINDOW
 
 MOST_COMMANDS = 256
 """So many commands of one connection may be under way; then no more are read from it."""
-FRAME_BYTES = 256 * 1024
 UNKNOWN_ID = "-"
 
 
@@ -155,13 +154,13 @@ class KernelSocket:
         """Send the attachment's lines until their end, or until it is detached."""
         try:
             while number in self._attachments:
-                for each in await attachment.receive_many(FRAME_BYTES):
-                    if isinstance(each, Batch):
-                        await self._send_lines(number, each)
-                        if each.end:
-                            return
-                    else:
-                        await self._send(SessionHeartbeat(attachment=number, newest=each.newest))
+                each = await attachment.receive()
+                if not isinstance(each, Batch):
+                    await self._send(SessionHeartbeat(attachment=number, newest=each.newest))
+                    continue
+                await self._send_lines(number, each)
+                if each.end:
+                    return
         except (WebSocketDisconnect, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 -- told to the client and logged, as every operation does
