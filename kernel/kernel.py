@@ -14,6 +14,7 @@ from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
 from nexus.kernel.host import Environment, KernelHost, together
+from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
@@ -36,6 +37,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Chats,
     Templates,
     Files,
+    Network,
     # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
     SessionsPart,
 )

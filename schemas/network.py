@@ -1,10 +1,10 @@
 """The machines and links that nexus knows: servers, connections, and the elements and edges of their topology."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from nexus.schemas.kernel import LiveCounts
 from nexus.schemas.model import Model, StrictModel, Timestamp
 from nexus.schemas.page import Item, Page, PageQuery
 from nexus.schemas.project import Name
@@ -14,9 +14,22 @@ LOCAL = "local"
 
 ServerType = Literal["worker", "manager", "ai"]
 ServerState = Literal["online", "offline", "degraded"]
+
+
+def _with_a_port_that_can_be(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and parts.port != 0:
+            return url
+    except ValueError:
+        pass
+    raise ValueError("the URL has no host, or a port that cannot be")
+
+
 ServerUrl = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=2048, pattern=r"^https?://[^\s/?#@\\]+(/[^\s?#\\]*)?$"),
+    AfterValidator(_with_a_port_that_can_be),
 ]
 """Where a server is. No user and password (they would be told with the URL), no query, no fragment."""
 HealthPath = Annotated[str, StringConstraints(max_length=500, pattern=r"^/[^\s?#\\]*$")]
@@ -106,17 +119,16 @@ class Machine(Model):
 
 
 class ServerStatus(Server):
-    """A server as it answers now. `machine` and `live` are told of the kernel's own server alone."""
+    """A server as it answers now. `machine` is told of the kernel's own server alone."""
 
     latency: Latency
     machine: Machine | None = None
-    live: LiveCounts | None = None
 
 
 class StatusQuery(StrictModel):
     """How many requests the latency is taken from."""
 
-    requests: int = Field(default=3, ge=1, le=20)
+    requests: int = Field(default=3, ge=1, le=10)
 
 
 class ServerChange(Model):
@@ -201,6 +213,17 @@ class ProcessQuery(StrictModel):
 
 
 Change = Literal["present", "opened", "changed", "closed"]
+
+
+class MonitorOptions(ConnectionFilter):
+    """What a monitor watches, how often it looks, and whether it stays (`follow`) or ends after the first look.
+
+    A look that takes long makes the pause before the next as long: at most half of one processor is spent on it.
+    """
+
+    follow: bool = True
+    interval_ms: int = Field(default=1000, ge=100, le=3_600_000)
+    scope: Literal["machine", "kernel"] = "machine"
 
 
 class NetworkEvent(Model):

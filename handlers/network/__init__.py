@@ -1,0 +1,1 @@
+"""The machines and links that nexus knows."""
