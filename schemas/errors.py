@@ -11,11 +11,13 @@
     │   ├── QueryInvalid     QUERY_INVALID           2
     │   └── PathOutsideRoot  PATH_OUTSIDE_ROOT       2
     ├── AuthError            AUTHENTICATION_REQUIRED 3
-    │   └── AuthInvalid      AUTHENTICATION_INVALID  3
+    │   ├── AuthInvalid      AUTHENTICATION_INVALID  3
+    │   ├── AiKeyMissing     AI_KEY_MISSING          3   a model's provider wants a key
+    │   └── AiKeyRefused     AI_KEY_REFUSED          3
     ├── PermissionDenied     PERMISSION_DENIED       3
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
-    ├── BackendError         BACKEND_ERROR           5   …and the storage, git, program and resident errors below it
+    ├── BackendError         BACKEND_ERROR           5   …and the storage, git, program, AI and resident errors below it
     ├── TimeoutExceeded      TIMEOUT                 5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
@@ -203,6 +205,22 @@ class AuthInvalid(AuthError):
     sentence = "The credentials are not valid, or not any more."
 
 
+class AiKeyMissing(AuthError):
+    """`variable` is the environment variable that holds the key of the back end."""
+
+    code = "AI_KEY_MISSING"
+    sentence = "The back end {backend} wants a key, and {variable} is not set."
+    hint = "Set {variable} in your environment; the key is used for the one command and not kept."
+
+
+class AiKeyRefused(AuthError):
+    """A model's provider refused the key in `variable`."""
+
+    code = "AI_KEY_REFUSED"
+    sentence = "The back end {backend} does not take the key in {variable}."
+    hint = "Set {variable} to a key that is valid there."
+
+
 class PermissionDenied(NexusError):
     """You are known, and may not do this."""
 
@@ -307,6 +325,54 @@ class ProgramFailed(BackendError):
     """A program of the user's that a command started did not do its work."""
 
     code = "PROGRAM_FAILED"
+
+
+class ProgramMissing(BackendError):
+    """A program that a command needs is not on the command's PATH."""
+
+    code = "PROGRAM_MISSING"
+    sentence = "{resource} was not found: there is no {program} on the PATH."
+
+
+class ExtraMissing(BackendError):
+    """A library that only some users need is not installed; `extra` names the extra that brings it."""
+
+    code = "EXTRA_MISSING"
+    sentence = "{feature} needs the extra {extra!r}, which is not installed."
+    hint = "pip install 'nexus-cli[{extra}]'"
+
+
+class AiBackendMissing(BackendError):
+    """No back end is there to answer: no key is set and no program found. `available` names what there could be."""
+
+    code = "AI_BACKEND_MISSING"
+
+
+class AiBackendFailed(BackendError):
+    """A back end did not answer, or not in a way that can be read."""
+
+    code = "AI_BACKEND_FAILED"
+    retryable = True
+
+
+class AiRequestRefused(AiBackendFailed):
+    """A back end refused the request as it is: no such model, too much text. The same again will not help."""
+
+    code = "AI_REQUEST_REFUSED"
+    retryable = False
+
+
+class AiRateLimited(AiBackendFailed):
+    """A model's provider takes no more requests for now; `retryAfterMs` where it says for how long."""
+
+    code = "AI_RATE_LIMITED"
+    sentence = "The back end {backend} takes no more requests for now."
+
+
+class ScriptInvalid(BackendError):
+    """The file behind a `script:` back end cannot be used, or does not have what was said."""
+
+    code = "SCRIPT_INVALID"
 
 
 class TimeoutExceeded(NexusError):

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]
@@ -126,6 +126,45 @@ server_drains = Table(
     Column("since", Text, nullable=False),
 )
 """The servers on which nothing new is placed."""
+
+ai_sessions = Table(
+    "ai_sessions",
+    metadata,
+    # The id of the session in the event log that its answers stream in.
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("backend", Text, nullable=False),
+    Column("model", Text),
+    Column("workspace_path", Text),
+    Column("permissions", Text, nullable=False),
+    # What a coding agent calls the conversation, so that it can take it up again.
+    Column("agent_session", Text),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("ai_sessions_by_age", "created_at"),
+)
+
+ai_messages = Table(
+    "ai_messages",
+    metadata,
+    # The order in which messages were said, as in `messages`.
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("session_id", Text, ForeignKey("ai_sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("backend", Text),
+    Column("model", Text),
+    Column("finish_reason", Text),
+    Column("usage", JSON),
+    Column("error", JSON),
+    Column("created_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Index("ai_messages_of_session", "session_id", "position"),
+    sqlite_autoincrement=True,
+)
 
 answers = Table(
     "answers",

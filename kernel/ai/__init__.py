@@ -1,0 +1,1 @@
+"""AI chats in the kernel: back ends, conversations, the driver that streams their answers."""
