@@ -43,7 +43,12 @@ def folder() -> bytes:
     try:
         return posix.getcwdb()
     except OSError:
-        return posix.environ.get(b"PWD", b"/")
+        pass
+    try:
+        # $PWD will not do: the shell that finds the interpreter empties it.
+        return posix.readlink(b"/proc/self/cwd").removesuffix(b" (deleted)")
+    except OSError:
+        return b"/"
 
 
 def mask() -> int:

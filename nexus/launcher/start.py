@@ -1,17 +1,20 @@
 """What the script `nexus` runs on a bare interpreter: it makes this package importable, and calls the launcher.
 
-The package is found by its path and not by searching: listing a folder of a hundred packages costs more than the whole
-way to the resident.
+Packages and modules are found by their paths and not by searching: listing a folder of a hundred packages, and looking
+for each module in each folder, costs more than the way to the resident.
 """
 
 import sys
 from _frozen_importlib import module_from_spec
-from _frozen_importlib_external import FileFinder, SourceFileLoader, spec_from_file_location
+from _frozen_importlib_external import spec_from_file_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Type checkers know this name too; typing would cost the launcher a third of its budget.
     from typing import NoReturn
+
+ON_THE_WAY = ("places", "launcher.frames", "launcher.exchange", "launcher.hello", "launcher.main")
+"""What a command with a resident needs, in the order of need."""
 
 
 def start() -> "NoReturn":
@@ -22,6 +25,9 @@ def start() -> "NoReturn":
 
         site = f"{getcwd()}/{site}"
     pin(site)
+    load("nexus.launcher", f"{site}/nexus/launcher/__init__.py", f"{site}/nexus/launcher")
+    for name in ON_THE_WAY:
+        load(f"nexus.{name}", f"{site}/nexus/{name.replace('.', '/')}.py")
     from nexus.launcher.main import main
 
     main(site, sys.argv[2:])
@@ -29,11 +35,16 @@ def start() -> "NoReturn":
 
 def pin(site: str) -> None:
     """Make `nexus` the package in this site folder, whatever else the search path has under that name."""
-    package = f"{site}/nexus"
-    for folder in (package, f"{package}/launcher"):
-        sys.path_importer_cache[folder] = FileFinder(folder, (SourceFileLoader, [".py"]))
-    spec = spec_from_file_location("nexus", f"{package}/__init__.py", submodule_search_locations=[package])
+    load("nexus", f"{site}/nexus/__init__.py", f"{site}/nexus")
+
+
+def load(name: str, path: str, folder: str | None = None) -> None:
+    """Import the module in this file; `folder` says that it is a package, and where its modules are."""
+    spec = spec_from_file_location(name, path, submodule_search_locations=[folder] if folder else None)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{package} cannot be imported")
-    sys.modules["nexus"] = module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["nexus"])
+        raise ImportError(f"{path} cannot be imported")
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
