@@ -3,6 +3,7 @@
 import json
 import posix
 import time
+from contextlib import suppress
 
 from nexus.launcher.exchange import LEAVING, write_all
 from nexus.launcher.main import Unavailable
@@ -24,6 +25,10 @@ def told_unavailable(unavailable: Unavailable) -> int:
     """Print the envelope of a command that no resident answered, and return its exit status."""
     if unavailable.code == "VERSION_CONFLICT":
         return told("conflict", unavailable.code, unavailable.reason, CONFLICT_STATUS, unavailable.hint)
+    if unavailable.printed:
+        # stdout has the beginning of an answer: an envelope behind it would make neither readable.
+        tell(envelope("backend", unavailable.code, unavailable.reason, BACKEND_STATUS, ""))
+        return BACKEND_STATUS
     hint = unavailable.hint or "NEXUS_RESIDENT=0 runs a command without the resident."
     return told("backend", unavailable.code, unavailable.reason, BACKEND_STATUS, hint)
 
@@ -31,12 +36,14 @@ def told_unavailable(unavailable: Unavailable) -> int:
 def told_unwritable(reason: str) -> int:
     """Say on stderr that stdout takes no more, and return the exit status."""
     sentence = f"stdout cannot be written to: {reason}."
-    try:
-        write_all(2, json.dumps(envelope("backend", "OUTPUT_FAILED", sentence, BACKEND_STATUS, "")).encode() + b"\n")
-    except OSError:
-        # Nobody can be told; the exit status still says it.
-        return BACKEND_STATUS
+    tell(envelope("backend", "OUTPUT_FAILED", sentence, BACKEND_STATUS, ""))
     return BACKEND_STATUS
+
+
+def tell(content: dict[str, object]) -> None:
+    """Write an envelope to stderr; where nobody reads it, the exit status still says it."""
+    with suppress(OSError):
+        write_all(2, json.dumps(content).encode() + b"\n")
 
 
 def told(kind: str, code: str, sentence: str, status: int, hint: str = "") -> int:
@@ -57,6 +64,12 @@ def told(kind: str, code: str, sentence: str, status: int, hint: str = "") -> in
 def internal(reason: str) -> bytes:
     """Return the envelope of a fault that kept the dispatcher from answering."""
     content = envelope("internal", "INTERNAL_ERROR", f"Nexus failed inside: {reason}", INTERNAL_STATUS, "")
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def terminated() -> bytes:
+    """Return the envelope of a command that was ended because its resident had to end."""
+    content = envelope("interrupted", "TERMINATED", "Terminated.", 143, "")
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 

@@ -36,10 +36,12 @@ PEER = (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, getattr(
 
 
 class Unavailable(Exception):
-    """The resident cannot be had. `code` is an error's code; `fatal` says that running without it would be wrong."""
+    """The resident cannot be had. `code` is an error's code; `fatal` says that running without it would be wrong, and
+    `printed` that stdout has begun to be written."""
 
     def __init__(self, reason: str, *, code: str = "RESIDENT_UNAVAILABLE", fatal: bool = False, hint: str = "") -> None:
         super().__init__(reason)
+        self.printed = False
         self.reason = reason
         self.code = code
         self.fatal = fatal
@@ -152,12 +154,14 @@ class Command:
                 fatal=True,
             )
         elif ending == LOST:
-            if exchange.printed or exchange.interrupted or exchange.took_stdin:
-                raise Unavailable(
+            if exchange.printed or exchange.interrupted or exchange.took_stdin or self.again:
+                lost = Unavailable(
                     "The resident ended in the middle of the command: whether it did its work is not known.",
                     code="OUTCOME_UNKNOWN",
                     fatal=True,
                 )
+                lost.printed = exchange.printed
+                raise lost
             self.again = True
         elif ending == NEVER_BEGUN and exchange.interrupted:
             raise Signalled(self.signal)

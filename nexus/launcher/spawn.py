@@ -54,7 +54,8 @@ def attempt(arguments: list[bytes], log: str, seconds: float) -> str:
     posix.close(tells)
     posix.waitpid(child, 0)
     try:
-        return verdict(told, seconds)
+        reason = verdict(told, seconds)
+        return reason and f"{reason} {last_words(log)}".rstrip()
     finally:
         posix.close(told)
 
@@ -72,6 +73,20 @@ def verdict(told: int, seconds: float) -> str:
             return said.decode("utf-8", "replace") or "it ended at once."
         said += data
     return ""
+
+
+def last_words(log: str) -> str:
+    """Return the last line of the log: Python's own word on what went wrong."""
+    try:
+        file = posix.open(log, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        posix.lseek(file, max(0, posix.fstat(file).st_size - 1000), 0)
+        lines = posix.read(file, 1000).decode("utf-8", "replace").splitlines()
+        return f"({lines[-1]})" if lines else ""
+    finally:
+        posix.close(file)
 
 
 def detach(arguments: list[bytes], tells: int, errors: int) -> NoReturn:

@@ -16,6 +16,8 @@ from nexus.schemas.errors import ReaderGone
 HELLO_SECONDS = 10.0
 """How long a connection may take to say what it wants."""
 
+TERMINATED_STATUS = 143
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +65,10 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._outgoing: list[bytes] = []
+        self._held = 0
         self._signals = FrameSignals()
         self._stdin: FrameInput | None = None
+        self._stdout: FrameOutput | None = None
         self.work: asyncio.Task[None] | None = None
 
     # The loop's side.
@@ -149,13 +153,14 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, request: Request) -> None:
         stdin, stdout, stderr = request.terminals
+        self._stdout = FrameOutput(self, frames.STDOUT, is_terminal=stdout)
         self._stdin = FrameInput(self, is_terminal=stdin)
         call = Call(
             argv=request.argv,
             cwd=request.cwd,
             environment=request.environment,
             stdin=self._stdin,
-            stdout=FrameOutput(self, frames.STDOUT, is_terminal=stdout),
+            stdout=self._stdout,
             stderr=FrameOutput(self, frames.STDERR, is_terminal=stderr),
             signals=self._signals,
             umask=request.umask,
@@ -188,10 +193,18 @@ class Connection(asyncio.Protocol):
         """Send the command a signal, as its launcher would."""
         self._signals.feed(number)
 
-    def abort(self) -> None:
-        """Cut the connection."""
-        if self._transport is not None:
-            self._transport.abort()
+    def give_up(self) -> None:
+        """End a command that does not end by itself: its launcher is told so, and its work cancelled."""
+        from nexus.launcher.failure import terminated
+
+        if not self.busy:
+            self._open_transport().abort()
+            return
+        if self._stdout is not None and not self._stdout.written:
+            self._put(frame(frames.STDOUT, terminated()))
+        self._last(frames.EXIT, b"%d" % TERMINATED_STATUS)
+        if self.work is not None:
+            self.work.cancel()
 
     # What goes out.
 
@@ -202,16 +215,22 @@ class Connection(asyncio.Protocol):
         if self._gone:
             raise ReaderGone
         self._put(frame(kind, payload))
+        if self._held >= frames.CHUNK:
+            # Now, so that a full line stops the next frame; and others' turn, for this one may never have to wait.
+            self._flush()
+            await asyncio.sleep(0)
 
     def _put(self, data: bytes) -> None:
         """Hold a frame until the loop turns: an answer and its exit status then leave as one write."""
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing.append(data)
+        self._held += len(data)
 
     def _flush(self) -> None:
         data = b"".join(self._outgoing)
         self._outgoing.clear()
+        self._held = 0
         if data and not self._gone:
             self._open_transport().write(data)
 

@@ -194,7 +194,7 @@ class Resident:
         if await self._quiet(END_SECONDS):
             return
         for connection in list(self._connections):
-            connection.abort()
+            connection.give_up()
         await self._quiet(END_SECONDS)
 
     async def _quiet(self, seconds: float) -> bool:

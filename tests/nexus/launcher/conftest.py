@@ -93,6 +93,15 @@ class Home:
         stdout, stderr = process.communicate(stdin, timeout=60)
         return Answered(process.returncode, stdout or b"", stderr or b"")
 
+    def shell(self, line: str, *words: str, **options: Any) -> Answered:
+        """Run a shell's line, in which "$NEXUS" is the command."""
+        options = {"env": self.env(), "stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60} | options
+        options["env"] = options["env"] | {"NEXUS": str(self.script)}
+        if "input" in options:
+            del options["stdin"]
+        done = subprocess.run(["/bin/sh", "-c", line, "sh", *words], check=False, **options)
+        return Answered(done.returncode, done.stdout or b"", done.stderr or b"")
+
     def locks(self) -> list[Path]:
         """Return the owner locks of whatever residents there were."""
         return [path for path in self.path.rglob("resident-*.lock") if path.read_bytes()]
@@ -150,13 +159,13 @@ class Home:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real command, installed."""
-    return install(tmp_path_factory.mktemp("real dir"))
+    return install(tmp_path_factory.mktemp("an installation"))
 
 
 @pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command with a dispatcher of its own, whose commands do what a test needs done to launcher and resident."""
-    script = install(tmp_path_factory.mktemp("stage"))
+    script = install(tmp_path_factory.mktemp("the stage"))
     shutil.copy(STAGE, script.parents[1] / "lib" / PYTHON / "site-packages" / "nexus" / "cli" / "run.py")
     return script
 

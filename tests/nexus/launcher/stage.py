@@ -54,9 +54,9 @@ class Play:
             pid=os.getpid(),
             parent=os.getppid(),
             session=os.getsid(0),
-            cwd=os.getcwd(),
+            cwd=os.getcwd(),  # noqa: TID251 -- what is asked for
             umask=mask,
-            environment=dict(os.environ),
+            environment=dict(os.environ),  # noqa: TID251 -- what is asked for
             descriptors={
                 name: os.readlink(f"/proc/self/fd/{name}")
                 for name in os.listdir("/proc/self/fd")[:-1]

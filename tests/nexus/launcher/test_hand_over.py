@@ -40,9 +40,7 @@ def test_the_working_directory_is_the_callers(stage: Any, tmp_path: Path) -> Non
 def test_a_deleted_working_directory_keeps_its_name_and_the_command_runs(stage: Any, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    command = ["/bin/sh", "-c", f'rmdir {gone}; exec "{stage.script}" say']
-    done = subprocess.run(command, cwd=gone, env=stage.env(PWD=str(gone)), capture_output=True, timeout=60)
-    assert json.loads(done.stdout)["cwd"] == str(gone)
+    assert told(stage.shell('rmdir "$1"; exec "$NEXUS" say', str(gone), cwd=gone))["cwd"] == str(gone)
 
 
 def test_umask_and_limits_are_the_callers(stage: Any) -> None:
@@ -83,11 +81,9 @@ class TestStandardInput:
         assert stage.run("cat", stdin=content, env=stage.env(NEXUS_RESIDENT=resident)).stdout == content
 
     def test_is_left_alone_by_a_command_that_does_not_ask(self, stage: Any, resident: str) -> None:
-        loop = f'while read line; do "{stage.script}" exit 0; echo "$line"; done'
-        env = stage.env(NEXUS_RESIDENT=resident)
+        loop = 'while read line; do "$NEXUS" exit 0; echo "$line"; done'
         lines = b"".join(b"line %d\n" % number for number in range(5))
-        done = subprocess.run(["/bin/sh", "-c", loop], input=lines, env=env, capture_output=True, timeout=60)
-        assert done.stdout == lines
+        assert stage.shell(loop, input=lines, env=stage.env(NEXUS_RESIDENT=resident)).stdout == lines
 
     def test_from_a_file_is_read_no_further_than_asked(self, stage: Any, tmp_path: Path, resident: str) -> None:
         (tmp_path / "in").write_bytes(b"z" * 1_000_000)
@@ -97,9 +93,8 @@ class TestStandardInput:
             assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 65_536
 
     def test_closed_is_at_its_end(self, stage: Any, resident: str) -> None:
-        command = ["/bin/sh", "-c", f'exec "{stage.script}" cat <&-']
-        done = subprocess.run(command, env=stage.env(NEXUS_RESIDENT=resident), capture_output=True, timeout=60)
-        assert (done.returncode, done.stdout) == (0, b"")
+        done = stage.shell('exec "$NEXUS" cat <&-', env=stage.env(NEXUS_RESIDENT=resident))
+        assert (done.status, done.stdout) == (0, b"")
 
     def test_over_the_limit_is_an_error(self, stage: Any, resident: str) -> None:
         answered = stage.run("read", "100000", stdin=b"x" * 200_000, env=stage.env(NEXUS_RESIDENT=resident))
