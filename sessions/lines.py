@@ -5,7 +5,6 @@ frequent payloads are written from templates, because a model costs ten times as
 """
 
 import json
-import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
@@ -71,18 +70,22 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def own_line(event: EventName, session_id: str, payload: str) -> bytes:
+def own_line(event: EventName, session_id: str, payload: str, moment: int) -> bytes:
     """Write a line that belongs to one reader alone: it has no number and is in no log."""
     session = encode_basestring(session_id)
-    return utf8(
-        f'{{"event":"{event}","timestamp":"{stamp(time.time_ns())}","sessionId":{session},"payload":{payload}}}\n'
-    )
+    return utf8(f'{{"event":"{event}","timestamp":"{stamp(moment)}","sessionId":{session},"payload":{payload}}}\n')
 
 
 def stamp(moment: int) -> str:
     """Write a moment, in nanoseconds since 1970, as RFC 3339 in UTC with microseconds."""
     seconds, rest = divmod(moment // 1000, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+
+
+def moment_of(written: str) -> int:
+    """Read what `stamp` writes."""
+    since = datetime.fromisoformat(written) - datetime(1970, 1, 1, tzinfo=UTC)
+    return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 class LineWriter:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nexus.kernel.sessions.database import LogDatabase, Row, Statement
 from nexus.schemas.errors import BackendError, StorageFull, StorageLocked
-from nexus.sessions.core.position import Batch
+from nexus.sessions.core.position import coalesced
 
 GROUP_SECONDS = 0.003
 """After a commit, what comes is gathered for so long; what comes later than that is committed at once."""
@@ -204,23 +204,11 @@ class Writer:
 
 def joined(rows: list[Row]) -> list[Row]:
     """Join neighbours of one stream into rows of up to `ROW_BYTES`; the order within a stream stays."""
-    streams: dict[tuple[int, int], list[list[Row]]] = {}
-    sizes: dict[tuple[int, int], int] = {}
+    streams: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        place, size = (row.session, row.batch.epoch), len(row.batch.lines)
-        if place in streams and sizes[place] + size <= ROW_BYTES:
-            streams[place][-1].append(row)
-            sizes[place] += size
-        else:
-            streams.setdefault(place, []).append([row])
-            sizes[place] = size
-    return [_join(group) for groups in streams.values() for group in groups]
-
-
-def _join(group: list[Row]) -> Row:
-    first, last = group[0], group[-1]
-    if first is last:
-        return first
-    lines = b"".join([row.batch.lines for row in group])
-    batch = Batch(first.batch.epoch, first.batch.first, last.batch.last, lines, last.batch.end)
-    return Row(first.session, batch, last.moment)
+        streams.setdefault((row.session, row.batch.epoch), []).append(row)
+    return [
+        Row(session, batch, stream[-1].moment)
+        for (session, _), stream in streams.items()
+        for batch in coalesced([row.batch for row in stream], ROW_BYTES)
+    ]

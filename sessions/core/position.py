@@ -48,6 +48,27 @@ class Batch:
         return Batch(self.epoch, self.first, seq, kept)
 
 
+def coalesced(batches: list[Batch], most_bytes: int) -> list[Batch]:
+    """Join neighbours of one epoch into batches of up to `most_bytes`; what is larger stays as it is."""
+    groups: list[list[Batch]] = []
+    size = 0
+    for batch in batches:
+        if groups and size + len(batch.lines) <= most_bytes:
+            groups[-1].append(batch)
+            size += len(batch.lines)
+        else:
+            groups.append([batch])
+            size = len(batch.lines)
+    return [_joined(group) for group in groups]
+
+
+def _joined(group: list[Batch]) -> Batch:
+    first, last = group[0], group[-1]
+    if first is last:
+        return first
+    return Batch(first.epoch, first.first, last.last, b"".join([batch.lines for batch in group]), last.end)
+
+
 def nth_line(lines: bytes, count: int) -> int:
     """Return the offset behind the first `count` lines. Raises ValueError when there are fewer."""
     offset = 0

@@ -56,7 +56,7 @@ def test_time_never_goes_back(clock: list[int]) -> None:
 
 @given(anything, payloads())
 def test_a_line_of_one_reader_has_no_number(session_id: str, body: str) -> None:
-    line = lines.own_line("metadata", session_id, body)
+    line = lines.own_line("metadata", session_id, body, 0)
     event = Event.model_validate_json(line)
     assert event.seq is None
     assert event.model_dump_json(exclude_none=True).encode() + b"\n" == line or b"null" in line
