@@ -1,15 +1,14 @@
 """How a command names one thing: `--id`, or its name; and how a name becomes the thing."""
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from nexus.schemas.command import ApiClient, Arguments
-from nexus.schemas.context import Selection
+from nexus.schemas.context import ContextKind, Selection
 from nexus.schemas.errors import Conflict, NexusError, NotFound
 from nexus.schemas.page import Page
 
@@ -86,7 +85,8 @@ class TitleReference(OneReference):
 class Collection(Generic[Item]):
     """One kind of thing in the API: where its list and its items are, and what their name is called.
 
-    `owner` is the field and value by which an item belongs here: the item of another owner is not found.
+    `stands_in` is the kind above it and the field that names the item there; `within` gives the collection of one such
+    owner, in which the items of others are not found.
     """
 
     resource: str
@@ -95,9 +95,13 @@ class Collection(Generic[Item]):
     page: type[Page[Item]]
     item: type[Item]
     called: str = "name"
-    at: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
-    owner: tuple[str, str] | None = None
+    stands_in: tuple[ContextKind, str] | None = None
+    owner: str | None = None
+
+    def within(self, owner: str) -> Self:
+        """Return the items that stand in the thing with this id."""
+        return replace(self, owner=owner)
 
     async def find(self, api: ApiClient, reference: OneReference) -> Item:
         """Return the thing that `--id` or its name means. Raises `NotFound` with the nearest names."""
@@ -108,14 +112,14 @@ class Collection(Generic[Item]):
     async def by_id(self, api: ApiClient, identity: str) -> Item:
         """Return the item with this id. Raises `NotFound` when it belongs to another owner."""
         item = await api.get(self.found_at, self.item, at={"id": identity})
-        if self.owner is not None and getattr(item, self.owner[0]) != self.owner[1]:
+        if self.owner is not None and self.stands_in and getattr(item, self.stands_in[1]) != self.owner:
             raise self._missing(identity, [])
         return item
 
     async def by_name(self, api: ApiClient, name: str) -> Item:
         """Return the one item with exactly this name."""
         asked = {**self.query, self.called: name, "limit": 2}
-        found = (await api.get(self.listed_at, self.page, at=self.at, query=asked)).items
+        found = (await api.get(self.listed_at, self.page, at=self._at(), query=asked)).items
         if len(found) > 1:
             raise Conflict.because(
                 f"More than one {self.resource} is called {name!r}.", hint="Name the one you mean by --id."
@@ -137,11 +141,17 @@ class Collection(Generic[Item]):
         """Return the item as the context keeps it."""
         return Selection(id=item.id, name=getattr(item, self.called))
 
+    def _at(self) -> dict[str, str]:
+        return {} if self.owner is None else {"id": self.owner}
+
     async def _names(self, api: ApiClient) -> list[str]:
-        listed = await api.get(self.listed_at, self.page, at=self.at, query={**self.query, "limit": MOST_COMPARED})
+        query = {**self.query, "limit": MOST_COMPARED}
+        listed = await api.get(self.listed_at, self.page, at=self._at(), query=query)
         return [getattr(item, self.called) for item in listed.items]
 
     def _missing(self, reference: str, names: list[str]) -> NotFound:
+        import difflib
+
         return NotFound(
             resource=self.resource,
             reference=reference,

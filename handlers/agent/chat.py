@@ -8,8 +8,9 @@ from nexus.handlers.agent.lineage import selecting_chat
 from nexus.handlers.agent.roadmap import WITH_RELEASE
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.changes import ChangeArguments, Changed, changed, told
+from nexus.handlers.collections import CHATS
 from nexus.handlers.listing import ListArguments, query_of
-from nexus.handlers.references import Collection, TitleReference
+from nexus.handlers.references import TitleReference
 from nexus.handlers.texts import text_given
 from nexus.schemas.chat import Chat, ChatChanges, ChatStatus, Message, MessagesCleared, NewChat, NewMessage, Role
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, NoArguments, Outcome
@@ -26,20 +27,6 @@ IN_RELEASE = (*WITH_RELEASE, "nexus agent roadmap select --name Release")
 CREATE_KICKOFF = "nexus agent chat create --title Kickoff --note 'What to do first'"
 WITH_KICKOFF = (*IN_RELEASE, CREATE_KICKOFF)
 IN_KICKOFF = (*WITH_KICKOFF, "nexus agent chat select --title Kickoff")
-
-
-def chats_of(roadmap_id: str) -> Collection[Chat]:
-    """Return the chats of one roadmap; those of another are not found."""
-    return Collection(
-        resource="chat",
-        listed_at="/api/roadmaps/{id}/chats",
-        found_at="/api/chats/{id}",
-        page=Page[Chat],
-        item=Chat,
-        called="title",
-        at={"id": roadmap_id},
-        owner=("roadmap_id", roadmap_id),
-    )
 
 
 class ListChats(CommandHandler[ListArguments, Page[Chat]]):
@@ -106,7 +93,7 @@ class ViewChat(CommandHandler[TitleReference, Chat]):
     examples = (Example(line="nexus agent chat view --title Kickoff", shows="One chat", needs=WITH_KICKOFF),)
 
     async def execute(self, context: ExecutionContext[TitleReference]) -> Chat:
-        return await chats_of(context.selected("roadmap")).find(context.api, context.args)
+        return await CHATS.within(context.selected("roadmap")).find(context.api, context.args)
 
 
 class SelectChat(CommandHandler[TitleReference, Chat]):
@@ -124,7 +111,7 @@ class SelectChat(CommandHandler[TitleReference, Chat]):
     examples = (Example(line="nexus agent chat select --title Kickoff", shows="Work in a chat", needs=WITH_KICKOFF),)
 
     async def execute(self, context: ExecutionContext[TitleReference]) -> Outcome[Chat]:
-        chat = await chats_of(context.selected("roadmap")).find(context.api, context.args)
+        chat = await CHATS.within(context.selected("roadmap")).find(context.api, context.args)
         update = await selecting_chat(context, chat)
         return Outcome(chat, message=f"Selected the chat {chat.title!r}.", context_update=update)
 
@@ -165,7 +152,7 @@ class UpdateChat(CommandHandler[UpdateChatArguments, ChatUpdated]):
 
     async def execute(self, context: ExecutionContext[UpdateChatArguments]) -> Outcome[ChatUpdated]:
         given = context.args
-        before = await chats_of(context.selected("roadmap")).by_id_or_name(context.api, given.id)
+        before = await CHATS.within(context.selected("roadmap")).by_id_or_name(context.api, given.id)
         after = await context.api.patch("/api/chats/{id}", Chat, at={"id": before.id}, body=given.body(ChatChanges))
         result = changed(ChatUpdated, before, after)
         return Outcome(result, message=told("chat", after.title, result))
@@ -188,7 +175,7 @@ class DeleteChat(CommandHandler[TitleReference, Deleted]):
     )
 
     async def execute(self, context: ExecutionContext[TitleReference]) -> Outcome[Deleted]:
-        chat = await chats_of(context.selected("roadmap")).find(context.api, context.args)
+        chat = await CHATS.within(context.selected("roadmap")).find(context.api, context.args)
         deleted = await context.api.delete("/api/chats/{id}", Deleted, at={"id": chat.id})
         selected = context.contexts.load().chat
         update = ContextUpdate(clear=("chat",)) if selected and selected.id == chat.id else None

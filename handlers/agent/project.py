@@ -7,8 +7,9 @@ from pydantic import Field
 from nexus.handlers import places
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.changes import ChangeArguments, Changed, changed, told
+from nexus.handlers.collections import PROJECTS
 from nexus.handlers.listing import ListArguments, query_of
-from nexus.handlers.references import Collection, NameReference
+from nexus.handlers.references import NameReference
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.context import ContextUpdate
 from nexus.schemas.errors import Conflict, GitFailed, NotFound, ReportedError
@@ -17,15 +18,6 @@ from nexus.schemas.page import Page
 from nexus.schemas.project import Name, NewProject, Project, ProjectChanges, ProjectDetails, ProjectStatus
 
 CREATE_DEMO = "nexus agent project create --name demo"
-
-PROJECTS = Collection(
-    resource="project",
-    listed_at="/api/projects",
-    found_at="/api/projects/{id}",
-    page=Page[Project],
-    item=Project,
-    query={"includeHidden": True},
-)
 
 
 class ListProjectsArguments(ListArguments):

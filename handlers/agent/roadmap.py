@@ -8,8 +8,9 @@ from nexus.handlers.agent.lineage import selecting_roadmap
 from nexus.handlers.agent.project import CREATE_DEMO
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.changes import ChangeArguments, Changed, changed, told
+from nexus.handlers.collections import ROADMAPS
 from nexus.handlers.listing import ListArguments, query_of
-from nexus.handlers.references import Collection, NameReference
+from nexus.handlers.references import NameReference
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.context import ContextUpdate
 from nexus.schemas.errors import ContextMissing, NotFound
@@ -29,20 +30,6 @@ from nexus.schemas.roadmap import (
 IN_DEMO = (CREATE_DEMO, "nexus agent project select --name demo")
 CREATE_RELEASE = "nexus agent roadmap create --title Release --tags v1,public"
 WITH_RELEASE = (*IN_DEMO, CREATE_RELEASE)
-
-
-def roadmaps_of(project_id: str) -> Collection[Roadmap]:
-    """Return the roadmaps of one project; those of another are not found."""
-    return Collection(
-        resource="roadmap",
-        listed_at="/api/projects/{id}/roadmaps",
-        found_at="/api/roadmaps/{id}",
-        page=Page[Roadmap],
-        item=Roadmap,
-        called="title",
-        at={"id": project_id},
-        owner=("project_id", project_id),
-    )
 
 
 class ListRoadmaps(CommandHandler[ListArguments, Page[Roadmap]]):
@@ -128,7 +115,7 @@ class ViewRoadmap(CommandHandler[RoadmapReference, Roadmap]):
     examples = (Example(line="nexus agent roadmap view --name Release", shows="One roadmap", needs=WITH_RELEASE),)
 
     async def execute(self, context: ExecutionContext[RoadmapReference]) -> Roadmap:
-        return await roadmaps_of(context.selected("project")).find(context.api, context.args)
+        return await ROADMAPS.within(context.selected("project")).find(context.api, context.args)
 
 
 class SelectRoadmap(CommandHandler[RoadmapReference, Roadmap]):
@@ -147,7 +134,7 @@ class SelectRoadmap(CommandHandler[RoadmapReference, Roadmap]):
     examples = (Example(line="nexus agent roadmap select --name Release", shows="Work in one", needs=WITH_RELEASE),)
 
     async def execute(self, context: ExecutionContext[RoadmapReference]) -> Outcome[Roadmap]:
-        roadmap = await roadmaps_of(context.selected("project")).find(context.api, context.args)
+        roadmap = await ROADMAPS.within(context.selected("project")).find(context.api, context.args)
         update = await selecting_roadmap(context, roadmap)
         return Outcome(roadmap, message=f"Selected the roadmap {roadmap.title!r}.", context_update=update)
 
@@ -187,7 +174,7 @@ class UpdateRoadmap(CommandHandler[UpdateRoadmapArguments, RoadmapUpdated]):
 
     async def execute(self, context: ExecutionContext[UpdateRoadmapArguments]) -> Outcome[RoadmapUpdated]:
         given = context.args
-        before = await roadmaps_of(context.selected("project")).by_id_or_name(context.api, given.id)
+        before = await ROADMAPS.within(context.selected("project")).by_id_or_name(context.api, given.id)
         after = await context.api.patch(
             "/api/roadmaps/{id}", Roadmap, at={"id": before.id}, body=given.body(RoadmapChanges)
         )
@@ -212,7 +199,7 @@ class DeleteRoadmap(CommandHandler[RoadmapReference, Deleted]):
     )
 
     async def execute(self, context: ExecutionContext[RoadmapReference]) -> Outcome[Deleted]:
-        roadmap = await roadmaps_of(context.selected("project")).find(context.api, context.args)
+        roadmap = await ROADMAPS.within(context.selected("project")).find(context.api, context.args)
         deleted = await context.api.delete("/api/roadmaps/{id}", Deleted, at={"id": roadmap.id})
         selected = context.contexts.load().roadmap
         update = ContextUpdate(clear=("roadmap", "chat")) if selected and selected.id == roadmap.id else None
@@ -253,7 +240,7 @@ class RoadmapStatusOf(CommandHandler[StatusReference, RoadmapSummary]):
 
     async def _which(self, context: ExecutionContext[Any]) -> str:
         if context.args.id or context.args.name:
-            return (await roadmaps_of(context.selected("project")).find(context.api, context.args)).id
+            return (await ROADMAPS.within(context.selected("project")).find(context.api, context.args)).id
         if context.context_state.roadmap is None:
             raise ContextMissing(needs="roadmap", hint="nexus agent roadmap select --name TITLE")
         return context.context_state.roadmap.id

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from nexus.handlers.agent.chat import chats_of
-from nexus.handlers.agent.project import CREATE_DEMO, PROJECTS
-from nexus.handlers.agent.roadmap import IN_DEMO, roadmaps_of
+from nexus.handlers.agent.project import CREATE_DEMO
+from nexus.handlers.agent.roadmap import IN_DEMO
 from nexus.handlers.api_errors import READING
+from nexus.handlers.collections import SELECTABLE
 from nexus.handlers.listing import ListArguments, page_of
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, NoArguments, Outcome
 from nexus.schemas.context import CLEARED_BY, CONTEXT_KINDS, ContextKind, ContextState, ContextUpdate, Selection
@@ -123,14 +123,11 @@ class SetContext(CommandHandler[NoArguments, ContextState]):
     async def execute(self, context: ExecutionContext[NoArguments]) -> Outcome[ContextState]:
         flags, stored = context.flags, context.contexts.load()
         wanted: dict[ContextKind, Selection] = {}
-        if flags.project:
-            wanted["project"] = PROJECTS.selection(await PROJECTS.by_id_or_name(context.api, flags.project))
-        if flags.roadmap:
-            roadmaps = roadmaps_of(_above("project", wanted, stored))
-            wanted["roadmap"] = roadmaps.selection(await roadmaps.by_id_or_name(context.api, flags.roadmap))
-        if flags.chat:
-            chats = chats_of(_above("roadmap", wanted, stored))
-            wanted["chat"] = chats.selection(await chats.by_id_or_name(context.api, flags.chat))
+        for kind, whole in SELECTABLE.items():
+            if reference := getattr(flags, kind):
+                above = whole.stands_in
+                collection = whole.within(_above(above[0], wanted, stored)) if above else whole
+                wanted[kind] = collection.selection(await collection.by_id_or_name(context.api, reference))
         if not wanted:
             raise ValidationError.because(
                 "Give at least one of --project, --roadmap and --chat.",

@@ -4,47 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nexus.schemas.chat import Chat
+from nexus.handlers.collections import SELECTABLE
+from nexus.handlers.references import Collection
 from nexus.schemas.command import ApiClient, GlobalFlags
 from nexus.schemas.context import ContextKind, ContextState, Selection
-from nexus.schemas.errors import ContextMissing, ContextStale, NexusError, NotFound, ReportedError
-from nexus.schemas.page import Page
-from nexus.schemas.project import Project
-from nexus.schemas.roadmap import Roadmap
+from nexus.schemas.errors import ContextMissing, ContextStale, NexusError
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Where a kind of thing is found. `above` is the kind that holds it, at whose `under` it is listed by name."""
-
-    item: str
-    under: str
-    name_field: Literal["name", "title"]
-    model: type[Any]
-    hint: str
-    above: ContextKind | None = None
-
-
-KINDS: dict[ContextKind, Kind] = {
-    "project": Kind("/api/projects/{id}", "/api/projects", "name", Project, "nexus agent project select --name NAME"),
-    "roadmap": Kind(
-        "/api/roadmaps/{id}",
-        "/api/projects/{above}/roadmaps",
-        "title",
-        Roadmap,
-        "nexus agent roadmap select --name NAME",
-        above="project",
-    ),
-    "chat": Kind(
-        "/api/chats/{id}",
-        "/api/roadmaps/{above}/chats",
-        "title",
-        Chat,
-        "nexus agent chat select --title TITLE",
-        above="roadmap",
-    ),
+HINTS: dict[ContextKind, str] = {
+    "project": "nexus agent project select --name NAME",
+    "roadmap": "nexus agent roadmap select --name NAME",
+    "chat": "nexus agent chat select --title TITLE",
 }
-"""The kinds that live in the kernel. AI sessions and network elements join them with their commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +61,15 @@ class References:
             return self._found[kind]
         reference = _reference(kind, self._flags, self._environment, self._state)
         if reference is None:
-            hint = KINDS[kind].hint if kind in KINDS else None
-            raise ContextMissing(needs=kind, hint=hint)
-        if kind not in KINDS:
+            raise ContextMissing(needs=kind, hint=HINTS.get(kind))
+        if kind not in SELECTABLE:
             self._found[kind] = Selection(id=reference.text)
             return self._found[kind]
         try:
-            selection = await self._look_up(kind, KINDS[kind], reference)
+            selection = await self._look_up(SELECTABLE[kind], reference)
         except NexusError as error:
             if reference.source == "selection" and _is_absent(error):
-                raise ContextStale(needs=kind, reference=self._label(kind), hint=KINDS[kind].hint) from error
+                raise ContextStale(needs=kind, reference=self._label(kind), hint=HINTS[kind]) from error
             raise
         self._found[kind] = selection
         return selection
@@ -109,26 +78,15 @@ class References:
         selection: Selection = getattr(self._state, kind)
         return selection.name or selection.id
 
-    async def _look_up(self, kind: ContextKind, place: Kind, reference: Reference) -> Selection:
+    async def _look_up(self, collection: Collection[Any], reference: Reference) -> Selection:
         try:
-            found = await self._api.get(place.item, place.model, at={"id": reference.text})
-        except ReportedError as error:
+            return collection.selection(await collection.by_id(self._api, reference.text))
+        except NexusError as error:
             if reference.source == "selection" or not _is_absent(error):
                 raise
-            return await self._look_up_by_name(kind, place, reference.text)
-        return Selection(id=found.id, name=getattr(found, place.name_field))
-
-    async def _look_up_by_name(self, kind: ContextKind, place: Kind, name: str) -> Selection:
-        above = {"above": (await self._find(place.above)).id} if place.above else {}
-        page = await self._api.get(place.under, Page[place.model], at=above, query=_by_name(kind, place, name))  # type: ignore[name-defined]
-        if not page.items:
-            raise NotFound(resource=kind, reference=name[:200], hint=f"nexus agent {kind} list")
-        return Selection(id=page.items[0].id, name=getattr(page.items[0], place.name_field))
-
-
-def _by_name(kind: ContextKind, place: Kind, name: str) -> dict[str, Any]:
-    query: dict[str, Any] = {place.name_field: name, "limit": 1}
-    return query | {"includeHidden": True} if kind == "project" else query
+        if collection.stands_in:
+            collection = collection.within((await self._find(collection.stands_in[0])).id)
+        return collection.selection(await collection.by_name(self._api, reference.text))
 
 
 def _is_absent(error: NexusError) -> bool:

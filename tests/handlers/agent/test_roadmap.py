@@ -117,3 +117,17 @@ async def test_a_roadmap_deleted_elsewhere_is_reported_as_a_stale_selection(rele
     await release.all("agent roadmap delete --name Release --yes --context other --project demo")
     stale = await release("agent chat list")
     assert (stale.status, stale.error["code"]) == (7, "CONTEXT_STALE")
+
+
+async def test_a_title_that_two_roadmaps_have_is_never_guessed(release: Nexus) -> None:
+    await release.all("agent roadmap create --title Release")
+    for line in ("agent roadmap view --name Release", "agent chat list --roadmap Release"):
+        refused = await release(line)
+        assert (refused.status, refused.error["code"]) == (6, "RESOURCE_CONFLICT")
+
+
+async def test_a_flag_that_names_nothing_is_told_with_the_nearest_names(release: Nexus) -> None:
+    for line, near in (("agent roadmap list --project dema", "demo"), ("agent chat list --roadmap Relaese", "Release")):
+        refused = await release(line)
+        assert refused.status == 4
+        assert refused.error["details"]["suggestions"] == [near]

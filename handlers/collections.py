@@ -1,0 +1,42 @@
+"""The kinds of things that the kernel keeps and commands name: where each is listed, found, and what it stands in."""
+
+from typing import Any
+
+from nexus.handlers.references import Collection
+from nexus.schemas.chat import Chat
+from nexus.schemas.context import ContextKind
+from nexus.schemas.page import Page
+from nexus.schemas.project import Project
+from nexus.schemas.roadmap import Roadmap
+
+PROJECTS = Collection(
+    resource="project",
+    listed_at="/api/projects",
+    found_at="/api/projects/{id}",
+    page=Page[Project],
+    item=Project,
+    query={"includeHidden": True},
+)
+
+ROADMAPS = Collection(
+    resource="roadmap",
+    listed_at="/api/projects/{id}/roadmaps",
+    found_at="/api/roadmaps/{id}",
+    page=Page[Roadmap],
+    item=Roadmap,
+    called="title",
+    stands_in=("project", "project_id"),
+)
+
+CHATS = Collection(
+    resource="chat",
+    listed_at="/api/roadmaps/{id}/chats",
+    found_at="/api/chats/{id}",
+    page=Page[Chat],
+    item=Chat,
+    called="title",
+    stands_in=("roadmap", "roadmap_id"),
+)
+
+SELECTABLE: dict[ContextKind, Collection[Any]] = {"project": PROJECTS, "roadmap": ROADMAPS, "chat": CHATS}
+"""What can be selected and lives in the kernel. AI sessions and network elements join them with their commands."""
