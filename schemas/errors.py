@@ -79,13 +79,17 @@ class NexusError(Exception):
         return self.sentence.format(**self.data)
 
     def entry(self) -> ErrorEntry:
-        """Return the error as the envelope and the event carry it."""
+        """Return the error as the envelope and the event carry it; a reason that is the message is not told twice."""
         details: dict[str, Any] = {
             "hint": self.own_hint or (self.hint.format(**self.data) if self.hint else None),
             "retryable": self.retryable,
             "retryAfterMs": self.retry_after_ms,
             "exitCode": self.exit_status,
-            **{to_camel(name): value for name, value in self.data.items()},
+            **{
+                to_camel(name): value
+                for name, value in self.data.items()
+                if name != "reason" or self.sentence != "{reason}"
+            },
         }
         return ErrorEntry(
             type=self.type,
