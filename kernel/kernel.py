@@ -1,5 +1,6 @@
 """The kernel: a data folder owned, a store opened, parts started, and one ASGI app in front of them."""
 
+import logging
 import os
 import pwd
 from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     SessionsPart,
 )
 """What a kernel is made of, started in this order and closed in the other."""
+
+
+log = logging.getLogger("nexus.kernel")
 
 
 class Kernel:
@@ -104,7 +108,10 @@ def _own(data_folder: Path, host: KernelHost) -> Ownership:
 async def _close(parts: Sequence[Part], store: Store | None, ownership: Ownership) -> None:
     try:
         for part in reversed(parts):
-            await part.close()
+            try:
+                await part.close()
+            except Exception:
+                log.exception("%s did not close", type(part).__name__)
         if store is not None:
             await store.close()
     finally:

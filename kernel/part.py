@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from nexus.kernel.api.operation import Operation
+from nexus.kernel.bus import Bus
 from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.store.store import Store
@@ -17,7 +18,8 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    A part that stands behind sessions of a type adds its driver to `drivers` when it is made.
+    A part that stands behind sessions of a type adds its driver to `drivers` when it is made. What others should know
+    is told on the `bus`.
     """
 
     store: Store
@@ -25,6 +27,7 @@ class Surroundings:
     host: KernelHost
     environment: Environment
     drivers: Drivers = field(default_factory=Drivers)
+    bus: Bus = field(default_factory=Bus)
 
 
 class Part:

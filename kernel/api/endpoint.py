@@ -1,8 +1,10 @@
 """The endpoint of one path: reads and validates a request, runs its operation, writes the answer."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pydantic
 from starlette.datastructures import Headers, QueryParams
@@ -43,7 +45,7 @@ class Endpoint:
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
         try:
-            operation = self.operations.get(scope["method"])
+            operation = self.operations.get("GET" if scope["method"] == "HEAD" else scope["method"])
             if operation is None:
                 await self._refuse_method(scope, send, request_id)
                 return
@@ -70,16 +72,16 @@ class Endpoint:
         )
         key = headers.get("idempotency-key")
         if key is None or operation.method == "GET":
-            return _serialized(await operation.handler(request))
+            return _serialized(await _run(operation, request, receive))
         fingerprint = fingerprint_of(scope["method"], scope["path"], scope.get("query_string", b""), raw_body)
-        return await self._once(operation, request, checked_key(key), fingerprint)
+        return await self._once(request, checked_key(key), fingerprint, lambda: _run(operation, request, receive))
 
     async def _once(
         self,
-        operation: Operation,
-        request: ApiRequest[pydantic.BaseModel | None, pydantic.BaseModel | None],
+        request: ApiRequest[Any, Any],
         key: str,
         fingerprint: str,
+        run: Callable[[], Awaitable[pydantic.BaseModel]],
     ) -> bytes:
         idempotency = self.state.idempotency
         async with idempotency.turn(key):
@@ -87,7 +89,7 @@ class Endpoint:
             if earlier is not None:
                 return earlier
             record = request.record = idempotency.recorder(key, fingerprint)
-            result = await operation.handler(request)
+            result = await run()
             if request.record is not None:
                 # The work was none of the database's (a file, the host): its answer is kept after it.
                 await self.state.store.write(lambda connection: record(connection, result))
@@ -99,6 +101,29 @@ class Endpoint:
             resource="operation", reference=f"{scope['method']} {scope['path']}", available=allowed
         ).entry()
         await respond(send, 405, error_body(entry), request_id, {"allow": ", ".join(allowed)})
+
+
+async def _run(operation: Operation, request: ApiRequest[Any, Any], receive: Receive) -> pydantic.BaseModel:
+    """Run the operation; one that lasts is cancelled, and `ClientGone` raised, when the client leaves."""
+    if not operation.lasts:
+        return await operation.handler(request)
+    working = asyncio.ensure_future(operation.handler(request))
+    leaving = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait((working, leaving))
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 -- it waits in receive, not in sleep
+        # A server that answers at once, again and again, must not keep the loop for itself.
+        await asyncio.sleep(0)
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -52,7 +52,8 @@ class Operation:
     """One method on one path. `operation_id` begins with the command's path, on which permission is granted.
 
     Where one command has several operations, a further word follows: `agent.roadmap.view.status`. `query` and `body`
-    are None where the operation takes none.
+    are None where the operation takes none. One that `lasts` (seconds, not milliseconds) is cancelled when its client
+    leaves; the others end before that could be heard.
     """
 
     method: Method
@@ -65,3 +66,4 @@ class Operation:
     body: type[BaseModel] | None = None
     status: int = 200
     body_required: bool = True
+    lasts: bool = False

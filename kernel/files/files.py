@@ -66,6 +66,7 @@ class Files(Part):
                 *("GET", "/api/files/diff", f"{command}.diff", "Show what changed in a file or a folder."),
                 *(self.diff, FileDiff),
                 query=FileDiffQuery,
+                lasts=True,
             ),
         )
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.events import RoadmapActivity
 from nexus.kernel.store.lookup import changed_values, count, find, values_of
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now
@@ -60,6 +61,7 @@ class Chats(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
+        self.bus = surroundings.bus
 
     def operations(self) -> Sequence[Operation]:
         many, one, said = "/api/roadmaps/{id}/chats", "/api/chats/{id}", "/api/chats/{id}/messages"
@@ -121,7 +123,9 @@ class Chats(Part):
             connection.execute(insert(chats).values(values))
             return Chat.model_validate(values)
 
-        return await request.write(work)
+        chat = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "chat-created", chat))
+        return chat
 
     async def view(self, request: ApiRequest[None, None]) -> Chat:
         """Return one chat."""
@@ -139,19 +143,26 @@ class Chats(Part):
                 connection.execute(update(chats).where(chats.c.id == chat_id).values(**values, updated_at=now()))
             return _chat(find(connection, chats, chat_id))
 
-        return await request.write(work)
+        changed = await request.write(work)
+        await self.bus.publish(RoadmapActivity(changed.roadmap_id, "chat-updated", changed))
+        return changed
 
     async def delete(self, request: ApiRequest[None, None]) -> Deleted:
         """Delete a chat with its messages."""
         chat_id = request.path["id"]
 
+        roadmap_id = ""
+
         def work(connection: Connection) -> Deleted:
-            find(connection, chats, chat_id)
+            nonlocal roadmap_id
+            roadmap_id = find(connection, chats, chat_id).roadmap_id
             cascade = {"messages": count(connection, messages, messages.c.chat_id == chat_id)}
             connection.execute(delete(chats).where(chats.c.id == chat_id))
             return Deleted(id=chat_id, cascade=cascade)
 
-        return await request.write(work)
+        deleted = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "chat-deleted", deleted))
+        return deleted
 
     async def messages(self, request: ApiRequest[PageQuery, None]) -> Page[Message]:
         """Return a page of what was said, in the order in which it was said."""
@@ -178,21 +189,31 @@ class Chats(Part):
             "created_at": moment,
         }
 
+        roadmap_id = ""
+
         def work(connection: Connection) -> Message:
-            find(connection, chats, chat_id)
+            nonlocal roadmap_id
+            roadmap_id = find(connection, chats, chat_id).roadmap_id
             connection.execute(insert(messages).values(values))
             connection.execute(update(chats).where(chats.c.id == chat_id).values(updated_at=moment))
             return Message.model_validate(values)
 
-        return await request.write(work)
+        message = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "message-sent", message))
+        return message
 
     async def clear(self, request: ApiRequest[None, None]) -> MessagesCleared:
         """Delete all messages of a chat; the chat stays."""
         chat_id = request.path["id"]
 
-        def work(connection: Connection) -> MessagesCleared:
-            find(connection, chats, chat_id)
-            cleared = connection.execute(delete(messages).where(messages.c.chat_id == chat_id))
-            return MessagesCleared(deleted=cleared.rowcount)
+        roadmap_id = ""
 
-        return await request.write(work)
+        def work(connection: Connection) -> MessagesCleared:
+            nonlocal roadmap_id
+            roadmap_id = find(connection, chats, chat_id).roadmap_id
+            gone = connection.execute(delete(messages).where(messages.c.chat_id == chat_id))
+            return MessagesCleared(deleted=gone.rowcount)
+
+        cleared = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "messages-cleared", cleared))
+        return cleared

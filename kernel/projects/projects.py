@@ -12,6 +12,7 @@ from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.git.address import Address, parse_address
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.content import ContentFolders, clone_target, users_folder
+from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.store.lookup import changed_values, count, find, refuse_taken, values_of
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now
@@ -28,6 +29,7 @@ class Projects(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
+        self.bus = surroundings.bus
         self.folders = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
         self.listing = Listing(
             sorts={
@@ -56,6 +58,7 @@ class Projects(Part):
                 *(self.create, Project),
                 body=NewProject,
                 status=201,
+                lasts=True,
             ),
             Operation("GET", one, f"{command}.view", "View a project.", self.view, Project),
             Operation(
@@ -189,6 +192,7 @@ class Projects(Part):
             return Deleted(id=project_id, cascade=cascade)
 
         deleted = await request.write(work)
+        await self.bus.publish(ProjectDeleted(project_id))
         if made:
             await self.folders.remove_made(project_id)
         return deleted

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, Text, cast, delete, insert, select, upda
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.events import RoadmapActivity
 from nexus.kernel.store.lookup import changed_values, count, find, values_of
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now
@@ -43,6 +44,7 @@ class Roadmaps(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
+        self.bus = surroundings.bus
 
     def operations(self) -> Sequence[Operation]:
         many, one, command = "/api/projects/{id}/roadmaps", "/api/roadmaps/{id}", "agent.roadmap"
@@ -140,7 +142,9 @@ class Roadmaps(Part):
                 connection.execute(change.values(**values, updated_at=now()))
             return _roadmap(find(connection, roadmaps, roadmap_id))
 
-        return await request.write(work)
+        changed = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "roadmap-updated", changed))
+        return changed
 
     async def delete(self, request: ApiRequest[None, None]) -> Deleted:
         """Delete a roadmap with its chats and their messages."""
@@ -156,4 +160,6 @@ class Roadmaps(Part):
             connection.execute(delete(roadmaps).where(roadmaps.c.id == roadmap_id))
             return Deleted(id=roadmap_id, cascade=cascade)
 
-        return await request.write(work)
+        deleted = await request.write(work)
+        await self.bus.publish(RoadmapActivity(roadmap_id, "roadmap-deleted", deleted))
+        return deleted
