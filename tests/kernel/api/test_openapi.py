@@ -61,7 +61,8 @@ async def test_answers_fit_the_schemas_that_tell_of_them(api: httpx.AsyncClient)
     known = {"/api/projects/": project, "/api/roadmaps/": roadmap, "/api/chats/": chat}
     for path, methods in document["paths"].items():
         owner = next((item for prefix, item in known.items() if path.startswith(prefix)), None)
-        if "get" not in methods or ("{id}" in path and owner is None) or path.startswith("/api/files"):
+        wants = [each for each in methods.get("get", {}).get("parameters", ()) if each["in"] == "query"]
+        if "get" not in methods or ("{id}" in path and owner is None) or any(each["required"] for each in wants):
             continue
         needed = [each for each in methods["get"]["parameters"] if each["in"] == "query" and each["required"]]
         asked = {each["name"]: "a" for each in needed}
