@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,11 @@ from nexus import places
 SECONDS = 60
 
 
+def places_of(*programs: str) -> list[str]:
+    """Return the folders of programs that need not be among the system's own."""
+    return sorted({str(Path(found).parent) for program in programs if (found := shutil.which(program))})
+
+
 class Shell:
     """A caller with a home, a folder and a PATH of its own. `run` reads a script as bash does."""
 
@@ -29,7 +35,7 @@ class Shell:
         self.environment = {
             "HOME": str(self.home),
             "NEXUS_HOME": str(folder / "nexus home"),
-            "PATH": f"{commands}{os.pathsep}{os.defpath}",
+            "PATH": os.pathsep.join([str(commands), *places_of("bash", "git", "jq"), os.defpath]),
         }
         root = Path(nexus.__file__).resolve().parent.parent
         words = shlex.join([sys.executable, "-m", "nexus"])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ async def test_open_returns_while_the_editor_runs_on(site: Nexus, folder: Path, 
     os.mkfifo(fifo)
     opened = (await site(f"agent file open --path a --editor 'sh -c \"read line <{fifo}\"'")).data
     assert opened["exitCode"] is None
-    assert Path(f"/proc/{opened['pid']}").exists()
+    assert psutil.pid_exists(opened["pid"])
     with fifo.open("w") as release:
         release.write("done\n")
 

@@ -163,3 +163,11 @@ async def test_lists_page_filter_and_sort(nexus: Nexus) -> None:
     assert [item["name"] for item in (await nexus("agent project list -f MM")).data["items"]] == ["gamma"]
     for bad in ("--limit 0", "--limit 1001", "--cursor nonsense", "--sort nothing"):
         assert (await nexus(f"agent project list {bad}")).status == 2
+
+
+async def test_a_project_that_is_there_is_the_answer_where_that_was_asked_for(demo: Nexus) -> None:
+    there = (await demo("agent project view --name demo")).data
+    again = (await demo("agent project create --name demo --category other --if-absent --select --context own")).data
+    assert (again["id"], again["category"]) == (there["id"], None)
+    assert again["contextChanges"][0]["after"]["id"] == there["id"]
+    assert (await demo("agent project create --name new --if-absent")).data["name"] == "new"
