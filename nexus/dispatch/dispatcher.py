@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 
 from nexus.call import Call
+from nexus.dispatch.again import check_again
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
@@ -111,6 +112,7 @@ class _Execution:
             from nexus.dispatch.dry_run import dry_run
 
             return success(dry_run(asked.spec, args, state), asked.request_id, "Nothing was run.")
+        check_again(asked.spec, asked.call)
         await confirm(asked.spec, asked.flags, asked.call)
         context = self._execution_context(args, state, around)
         context.session = session

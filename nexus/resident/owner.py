@@ -22,6 +22,7 @@ class OwnerLock:
     def __init__(self, path: Path, socket: Path) -> None:
         self.instance = f"{os.getpid()}-{secrets.token_hex(8)}".encode()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._path = path
         self._descriptor = os.open(path, flags, 0o600)
         deadline = time.monotonic() + ACQUIRE_SECONDS
         while True:
@@ -34,6 +35,15 @@ class OwnerLock:
                     raise AlreadyOwned from None
                 time.sleep(0.01)
         write_record(self._descriptor, Record(os.getpid(), self.instance, str(socket)))
+
+    def lost(self) -> bool:
+        """Say whether the file that we hold is not the one at its path any more: then others may own the places too."""
+        held = os.fstat(self._descriptor)
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino)
 
     def release(self) -> None:
         """Let another hold the places. The file stays: removing it would let two hold two files of one name."""

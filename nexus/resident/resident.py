@@ -46,6 +46,7 @@ class Resident:
 
     def __init__(self, places: Places, installation: Installation, lock: OwnerLock, idle_seconds: float) -> None:
         self.instance = lock.instance
+        self._lock = lock
         self.owner = os.geteuid()
         self._places = places
         self._folders = Folders.of(places)
@@ -157,7 +158,10 @@ class Resident:
             self._watch()
 
     def _watch(self) -> None:
-        """Bind again if the socket's folder vanished: a logout empties the user's runtime folder."""
+        """Leave if the places were taken away; bind again if the socket was: a logout empties the runtime folder."""
+        if self._lock.lost():
+            _log.warning("the lock of these places is gone, and with it the right to serve them")
+            self.end(False)
         if self._listener.lost() and not self._ending.is_set():
             _log.warning("the socket %s was lost and is bound again", self._places.socket)
             old, old_listening = self._server, self._listening

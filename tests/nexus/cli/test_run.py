@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +203,12 @@ async def test_a_damaged_configuration_is_told_with_its_line(runtime: Runtime, m
     status, envelope = await answer(make_call("talk", "word", "say", "--text", "x"), runtime)
     assert (status, envelope["errors"][0]["code"]) == (2, "CONFIG_INVALID")
     assert envelope["errors"][0]["details"]["line"] == 2
+
+
+async def test_begun_again_after_a_death_a_read_runs_and_a_write_is_told_as_unknown(
+    runtime: Runtime, make_call: Any
+) -> None:
+    status, _ = await answer(replace(make_call("talk", "word", "say", "-t", "hi"), again=True), runtime)
+    assert status == 0
+    status, envelope = await answer(replace(make_call("talk", "memory", "forget", "--yes"), again=True), runtime)
+    assert (status, envelope["errors"][0]["code"]) == (5, "OUTCOME_UNKNOWN")

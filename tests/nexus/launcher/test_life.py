@@ -208,6 +208,12 @@ class TestSocketLost:
         (stage.path / "run" / "nexus.sock").unlink()
         until((stage.path / "run" / "nexus.sock").exists)
 
+    def test_when_its_whole_home_was_removed_it_leaves(self, stage: Any) -> None:
+        stage.run("say")
+        pid = stage.pid()
+        shutil.rmtree(stage.path)
+        assert stage.gone(pid, 20)
+
     def test_a_socket_that_was_replaced_is_taken_back(self, stage: Any) -> None:
         pid = json.loads(stage.run("say").stdout)["pid"]
         path = stage.path / "run" / "nexus.sock"
