@@ -7,6 +7,7 @@ import json
 from nexus.schemas.errors import ValidationError
 
 MOST_CHARACTERS = 8192
+MOST_NUMBER = 2**63 - 1
 Place = tuple[str | int, str | int]
 """The sort key of the last item that was told, and what tells it from others of the same key."""
 
@@ -30,7 +31,7 @@ def decode(cursor: str, order: str) -> Place:
     except (binascii.Error, ValueError, RecursionError):
         raise invalid from None
     match found:
-        case [str() as made_for, str() | int() as key, str() | int() as rest]:
+        case [str() as made_for, str() | int() as key, str() | int() as rest] if _fits(key) and _fits(rest):
             if made_for != order:
                 raise ValidationError.because(
                     f"The cursor belongs to the list sorted by {made_for or 'nothing'}.", field="cursor"
@@ -38,3 +39,10 @@ def decode(cursor: str, order: str) -> Place:
             return key, rest
         case _:
             raise invalid
+
+
+def _fits(value: str | int) -> bool:
+    """Return whether the value is one that a database could have given: 64 bits, or text that can be written."""
+    if isinstance(value, int):
+        return -MOST_NUMBER - 1 <= value <= MOST_NUMBER
+    return value.isprintable() or not any("\ud800" <= character <= "\udfff" for character in value)

@@ -94,8 +94,9 @@ class Kernel:
         return together(part.live() for part in self._parts)
 
     async def close(self) -> None:
-        """Close the parts, the last one first, then the store, then let others own the folder."""
-        await _close(self._parts, self._store, self._ownership)
+        """Close the parts, the last one first, then the store, then let others own the folder. Once is enough."""
+        parts, self._parts = self._parts, ()
+        await _close(parts, self._store, self._ownership)
 
 
 def _own(data_folder: Path, host: KernelHost) -> Ownership:

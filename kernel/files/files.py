@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from nexus.kernel.api.operation import ApiRequest, Operation
-from nexus.kernel.files.diff import Comparison
 from nexus.kernel.files.root import FileData, Root, digest_of
 from nexus.kernel.files.tree import browse
 from nexus.kernel.files.write import write
@@ -103,6 +102,9 @@ class Files(Part):
 
     async def diff(self, request: ApiRequest[FileDiffQuery, None]) -> FileDiff:
         """Return what changed at a path."""
+        # 8 ms that only a comparison needs.
+        from nexus.kernel.files.diff import Comparison
+
         folder = await self._folder(request.query.project_id)
         root = await asyncio.to_thread(Root, folder)
         self.scratch.mkdir(mode=0o700, exist_ok=True)

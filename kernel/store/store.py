@@ -13,6 +13,7 @@ from sqlalchemy.pool import SingletonThreadPool
 
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.opening import bring_to_head, connect
+from nexus.schemas.errors import BackendUnavailable
 
 Result = TypeVar("Result")
 BUSY_SECONDS = 5.0
@@ -29,6 +30,7 @@ class Store:
         self.path = path
         self._reads = _engine(path, busy_seconds, "BEGIN")
         self._writes = _engine(path, busy_seconds, "BEGIN IMMEDIATE")
+        self._closed = False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reads")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writes")
 
@@ -43,14 +45,22 @@ class Store:
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that sees one moment and writes nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._transact, self._reads, work)
+        return await self._run(self._reader, self._reads, work)
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in the one write transaction; what it raises undoes it."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, self._writes, work)
+        return await self._run(self._writer, self._writes, work)
+
+    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+        if self._closed:
+            raise BackendUnavailable.because("The kernel is stopping.", hint="Run the command again.")
+        return await asyncio.get_running_loop().run_in_executor(threads, self._transact, engine, work)
 
     async def close(self) -> None:
-        """Finish what is under way and close the database."""
+        """Finish what is under way and close the database; what comes later is refused as `BackendUnavailable`."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:

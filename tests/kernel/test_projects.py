@@ -1,6 +1,8 @@
 """Projects over the API: what is created is found, changed, listed by pages and deleted whole."""
 
 import asyncio
+import base64
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -115,6 +117,9 @@ async def test_a_sort_or_cursor_that_cannot_be_is_refused(api: httpx.AsyncClient
     await make_project(api, "a")
     await make_project(api, "b")
     cursor = (await api.get("/api/projects?limit=1")).json()["nextCursor"]
+    for place in ([10**30, "x"], ["x", 2**63], ["\ud800", "x"], [None, "x"], ["x"], [1.5, "x"]):
+        text = base64.urlsafe_b64encode(json.dumps(["name", *place]).encode()).rstrip(b"=").decode()
+        refusal(await api.get("/api/projects", params={"cursor": text}), 422, "VALIDATION_ERROR")
     for query in ({"cursor": "?"}, {"cursor": "bm8"}, {"cursor": cursor, "sort": "-name"}, {"cursor": "é" * 9000}):
         error = refusal(await api.get("/api/projects", params=query), 422, "VALIDATION_ERROR")
         assert error["details"]["field"] == "cursor"

@@ -3,6 +3,10 @@
 import asyncio
 import json
 import logging
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,9 +14,11 @@ import pytest
 from pydantic import BaseModel
 
 from nexus.kernel.api.endpoint import MOST_BODY_BYTES, Endpoint
+from nexus.kernel.api.idempotency import KEPT
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.kernel import Kernel
 from nexus.schemas.kernel import Health
+from nexus.schemas.model import rfc3339
 from tests.kernel.answers import answer, make_project, refusal
 
 
@@ -136,3 +142,22 @@ async def test_a_write_that_failed_is_tried_anew_under_its_key(api: httpx.AsyncC
 async def test_a_key_that_is_no_plain_short_text_is_refused(api: httpx.AsyncClient, key: str) -> None:
     refused = await api.post("/api/projects", json={"name": "x"}, headers={"idempotency-key": key})
     assert refusal(refused, 422, "VALIDATION_ERROR")["details"]["field"] == "idempotency-key"
+
+
+async def test_an_answer_is_kept_for_a_day(api: httpx.AsyncClient, kernel: Kernel, data_folder: Path) -> None:
+    key = {"idempotency-key": "idk_old"}
+    answer(await api.post("/api/projects", json={"name": "First"}, headers=key), 201)
+    with closing(sqlite3.connect(data_folder / "nexus.db")) as connection:
+        connection.execute("UPDATE answers SET created_at = ?", (rfc3339(datetime.now(UTC) - KEPT),))
+        connection.commit()
+    answer(await api.post("/api/projects", json={"name": "Second"}, headers=key), 201)
+    with closing(sqlite3.connect(data_folder / "nexus.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+
+
+async def test_a_request_that_comes_when_the_kernel_stops_is_told_to_come_again(
+    api: httpx.AsyncClient, kernel: Kernel
+) -> None:
+    await kernel.close()
+    error = refusal(await api.get("/api/projects"), 503, "BACKEND_UNAVAILABLE")
+    assert error["details"]["retryable"] is True
