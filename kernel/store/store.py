@@ -1,4 +1,9 @@
-"""The store: transactions run on two threads of its own, so that the event loop never waits for a disk or a lock."""
+"""The store: reads that are short run where they are asked for, everything else on two threads of its own.
+
+Handing a read to a thread and back costs more than most reads do. So a read begins on the event loop, with a bound on
+its steps and no patience for locks; one that reaches the bound is undone and begun again on the reader's thread. The
+event loop never waits for a disk's lock or a long query.
+"""
 
 import asyncio
 import json
@@ -9,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool
 
 from nexus.kernel.store.failures import told_as_storage
@@ -19,6 +25,9 @@ Result = TypeVar("Result")
 BUSY_SECONDS = 5.0
 """How long a transaction waits for a lock that another process holds."""
 
+SHORT_READ_STEPS = 20_000
+"""How many steps of SQLite's machine a read on the event loop may take: about a millisecond."""
+
 
 class Store:
     """One database. Reads see one moment; writes are one at a time, each whole or not at all.
@@ -28,6 +37,7 @@ class Store:
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
+        self._short_reads = _engine(path, 0, "BEGIN", most_steps=SHORT_READ_STEPS)
         self._reads = _engine(path, busy_seconds, "BEGIN")
         self._writes = _engine(path, busy_seconds, "BEGIN IMMEDIATE")
         self._closed = False
@@ -44,7 +54,14 @@ class Store:
         return cls(path, busy_seconds=busy_seconds)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction that sees one moment and writes nothing."""
+        """Run `work` in a transaction that sees one moment and writes nothing; it may be begun a second time."""
+        if not self._closed:
+            try:
+                with self._short_reads.begin() as connection:
+                    return work(connection)
+            except SQLAlchemyError:
+                # Too long for here, or a lock: the reader's thread has the time, and tells what is wrong if it is more.
+                pass
         return await self._run(self._reader, self._reads, work)
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
@@ -61,6 +78,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self._short_reads.dispose()
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
@@ -74,9 +92,13 @@ class Store:
             return work(connection)
 
 
-def _engine(path: Path, busy_seconds: float, begin: str) -> Engine:
+def _engine(path: Path, busy_seconds: float, begin: str, most_steps: int | None = None) -> Engine:
     def open_connection() -> sqlite3.Connection:
-        return connect(path, busy_seconds)
+        connection = connect(path, busy_seconds)
+        if most_steps is not None:
+            # Called after so many steps of a statement; what it returns ends the statement.
+            connection.set_progress_handler(lambda: 1, most_steps)
+        return connection
 
     engine = create_engine("sqlite://", creator=open_connection, poolclass=SingletonThreadPool, json_serializer=_json)
 

@@ -132,6 +132,8 @@ def _parse_partial(
 
 
 def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
+    if not rest:
+        return Parsed(spec, {}, GlobalFlags())
     parser = _parser_of(spec.path, spec.options)
     try:
         context = parser.make_context(" ".join(spec.path), list(rest), resilient_parsing=False)

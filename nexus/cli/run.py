@@ -27,52 +27,83 @@ _CLEANUP_SECONDS = 2.0
 async def run(call: Call, runtime: Runtime) -> int:
     """Run one command line: print exactly one answer, return the exit status. Nothing is raised."""
     try:
-        return await _run(call, runtime)
+        return await _CommandLine(call, runtime).run()
     except ReaderGone as gone:
         return gone.exit_status
 
 
-async def _run(call: Call, runtime: Runtime) -> int:
-    answer: Answer | LineStream
-    request_id = new_request_id()
-    flags = GlobalFlags()
-    try:
-        parsed = parse(runtime.index, list(call.argv), abbreviations=True)
-        flags = parsed.flags
-        request_id = request_id_of(flags)
-        answer = await _until_signalled(call, runtime, parsed, request_id)
-        if not isinstance(answer, Answer):
-            from nexus.cli.streaming import print_stream
+class _CommandLine:
+    """One command line on its way; what its words have not said yet is what it would be without them."""
 
-            return await print_stream(answer, call, parsed.flags.timeout)
-    except NexusError as error:
-        answer = Answer(failure(error.entries(), request_id))
-    except Exception as fault:  # noqa: BLE001 -- the contract: a bug of ours is an envelope too
-        told = execution_error(fault, runtime.folders.state / "logs", request_id, "nexus")
-        answer = Answer(failure([told.entry()], request_id))
-    await _print(call, runtime, flags, answer)
-    return answer.exit_status
+    def __init__(self, call: Call, runtime: Runtime) -> None:
+        self._call = call
+        self._runtime = runtime
+        self._flags = GlobalFlags()
+        self._config = configuration_of(runtime, call, self._flags)
+        self._request_id = new_request_id()
 
+    async def run(self) -> int:
+        """Answer, and return the exit status. Raises `ReaderGone`."""
+        try:
+            answer = await self._until_signalled(self._read())
+            if not isinstance(answer, Answer):
+                from nexus.cli.streaming import print_stream
 
-async def _until_signalled(call: Call, runtime: Runtime, parsed: Parsed, request_id: str) -> "Answer | LineStream":
-    """Dispatch; the first signal that ends a command cancels the work, which has two seconds to clean up."""
-    spec, arguments = _asked_for(parsed, runtime)
-    work = asyncio.create_task(dispatch(Invocation(spec, arguments, parsed.flags, call, request_id), runtime))
-    signalled = asyncio.create_task(call.signals.next())
-    try:
-        while True:
-            await asyncio.wait((work, signalled), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            ended_by = ENDED_BY.get(signalled.result())
-            if ended_by is not None:
-                raise ended_by
-            signalled = asyncio.create_task(call.signals.next())
-    finally:
-        signalled.cancel()
-        if not work.done():
-            work.cancel()
-            await asyncio.wait((work,), timeout=_CLEANUP_SECONDS)
+                return await print_stream(answer, self._call, self._flags.timeout)
+        except NexusError as error:
+            answer = Answer(failure(error.entries(), self._request_id))
+        except Exception as fault:  # noqa: BLE001 -- the contract: a bug of ours is an envelope too
+            told = execution_error(fault, self._runtime.folders.state / "logs", self._request_id, "nexus")
+            answer = Answer(failure([told.entry()], self._request_id))
+        await self._print(answer)
+        return answer.exit_status
+
+    def _read(self) -> Invocation:
+        """Read the words. Raises what parsing raises, with the output format known if the words say it."""
+        self._use(_flags_in_vain(self._call.argv))
+        parsed = parse(self._runtime.index, list(self._call.argv), abbreviations=True)
+        self._use(parsed.flags)
+        self._request_id = request_id_of(parsed.flags, self._request_id)
+        spec, arguments = _asked_for(parsed, self._runtime)
+        return Invocation(spec, arguments, parsed.flags, self._call, self._config, self._request_id)
+
+    def _use(self, flags: GlobalFlags) -> None:
+        if flags != self._flags:
+            self._flags = flags
+            self._config = configuration_of(self._runtime, self._call, flags)
+
+    async def _until_signalled(self, invocation: Invocation) -> "Answer | LineStream":
+        """Dispatch; the first signal that ends a command cancels the work, which has two seconds to clean up."""
+        work = asyncio.create_task(dispatch(invocation, self._runtime))
+        signalled = asyncio.create_task(self._call.signals.next())
+        try:
+            while True:
+                await asyncio.wait((work, signalled), return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    return work.result()
+                ended_by = ENDED_BY.get(signalled.result())
+                if ended_by is not None:
+                    raise ended_by
+                signalled = asyncio.create_task(self._call.signals.next())
+        finally:
+            signalled.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,), timeout=_CLEANUP_SECONDS)
+
+    async def _print(self, answer: Answer) -> None:
+        call = self._call
+        for warning in answer.warnings:
+            await call.stderr.write(log_line("warning", warning, answer.envelope))
+        screen = Screen(call.stdout.is_terminal, call.columns, _wants_colour(call))
+        await call.stdout.write(render(answer.envelope, self._output(), screen))
+
+    def _output(self) -> str:
+        """Return the format; a configuration that cannot be read must not hide its own error."""
+        try:
+            return str(self._config.get("output.format").value)
+        except NexusError:
+            return self._flags.output or "json"
 
 
 def _asked_for(parsed: Parsed, runtime: Runtime) -> tuple[CommandSpec, dict[str, object]]:
@@ -87,29 +118,6 @@ def _asked_for(parsed: Parsed, runtime: Runtime) -> tuple[CommandSpec, dict[str,
     if not isinstance(built_in, CommandSpec):
         raise LookupError(f"the built-in command {name} is not in the index")
     return built_in, {"path": list(node.path)} if name == "help" else {}
-
-
-def _output_format(call: Call, runtime: Runtime, flags: GlobalFlags) -> tuple[str, str]:
-    """Return the format and the theme's mode; a configuration that cannot be read must not hide its own error."""
-    try:
-        config = configuration_of(runtime, call, flags)
-        return str(config.get("output.format").value), str(config.get("theme.mode").value)
-    except NexusError:
-        return flags.output or "json", "auto"
-
-
-async def _print(call: Call, runtime: Runtime, flags: GlobalFlags, answer: Answer) -> None:
-    if flags == GlobalFlags() and answer.envelope.status == "error":
-        flags = _flags_in_vain(call.argv)
-    for warning in answer.warnings:
-        await call.stderr.write(log_line("warning", warning, answer.envelope))
-    output, mode = _output_format(call, runtime, flags)
-    screen = Screen(call.stdout.is_terminal, call.columns, _wants_colour(call), mode)
-    try:
-        content = render(answer.envelope, output, screen)
-    except NexusError:
-        content = render(answer.envelope, "json", screen)
-    await call.stdout.write(content)
 
 
 def _flags_in_vain(argv: tuple[str, ...]) -> GlobalFlags:

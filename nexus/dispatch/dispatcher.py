@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 
 from nexus.call import Call
+from nexus.config.configuration import TomlConfiguration
 from nexus.dispatch.again import check_again
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
@@ -40,6 +41,7 @@ class Invocation:
     arguments: dict[str, Any]
     flags: GlobalFlags
     call: Call
+    config: TomlConfiguration
     request_id: str
 
 
@@ -90,7 +92,7 @@ class _Execution:
     async def run(self) -> "Envelope | LineStream":
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
-        self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.request_id)
+        self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.config, asked.request_id)
         seconds = float(self._surroundings.config.get("runtime.timeout").value)
         try:
             async with asyncio.timeout(seconds):

@@ -11,7 +11,6 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
 from nexus.schemas.command import GlobalFlags
-from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ def _header_safe(value: str, flag: str) -> str:
     return value
 
 
-def request_id_of(flags: GlobalFlags) -> str:
-    """Return the request id that was given, or a fresh one. Raises `ValidationError`."""
-    return _header_safe(flags.request_id, "--request-id") if flags.request_id is not None else new_request_id()
+def request_id_of(flags: GlobalFlags, fresh: str) -> str:
+    """Return the request id that was given, or the fresh one. Raises `ValidationError`."""
+    return fresh if flags.request_id is None else _header_safe(flags.request_id, "--request-id")
 
 
 def _traceparent(environment_value: str | None) -> str:
@@ -45,10 +44,11 @@ def _traceparent(environment_value: str | None) -> str:
 class Surroundings:
     """Configuration, contexts and API of one command. Raises `ValidationError` for flags that cannot be used."""
 
-    def __init__(self, runtime: Runtime, call: Call, flags: GlobalFlags, request_id: str) -> None:
+    def __init__(
+        self, runtime: Runtime, call: Call, flags: GlobalFlags, config: TomlConfiguration, request_id: str
+    ) -> None:
         self._runtime = runtime
-        self._environment = call.environment
-        self.config = configuration_of(runtime, call, flags)
+        self.config = config
         name = flags.context or call.environment.get("NEXUS_CONTEXT") or DEFAULT_NAME
         self.contexts = ContextFiles(runtime.folders.state / "contexts", name)
         self.token = call.environment.get("NEXUS_TOKEN") or None

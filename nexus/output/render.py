@@ -10,12 +10,11 @@ from nexus.schemas.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What is known of the end that an answer goes to. `mode` is the theme: auto, dark, light."""
+    """What is known of the end that an answer goes to."""
 
     is_terminal: bool
     columns: int = 80
     colour: bool = False
-    mode: str = "auto"
 
 
 def render(envelope: Envelope, output: str, screen: Screen) -> bytes:
