@@ -60,7 +60,10 @@ def test_a_released_folder_is_owned_anew(tmp_path: Path) -> None:
 
 def test_what_an_owner_starts_does_not_own_the_folder(tmp_path: Path) -> None:
     first = acquire(tmp_path, None)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as process:
+    program = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         first.release()
         acquire(tmp_path, None).release()
         process.communicate(b"\n")
