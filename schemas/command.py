@@ -13,7 +13,7 @@ from nexus.schemas.errors import NexusError
 from nexus.schemas.model import Model, StrictModel
 
 if TYPE_CHECKING:
-    from nexus.schemas.session import Session
+    from nexus.schemas.session import Session, TransportName
 
 CommandPath = tuple[str, ...]
 """`(namespace, resource, action)`; a built-in such as `help` has one word."""
@@ -171,6 +171,12 @@ class ApiClient(Protocol):
     ) -> Result: ...
 
 
+class SessionAccess(Protocol):
+    """How the Session ABI reaches the command's kernel; `nexus.sessions.access.session_client` is its front."""
+
+    async def client(self, transport: "TransportName | None", poll_interval: float | None) -> object: ...
+
+
 class StandardInput(Protocol):
     """The command's stdin; nothing is read from the caller before it is asked for."""
 
@@ -276,6 +282,7 @@ class ExecutionContext(Generic[Args]):
         session: "Session | None" = None,
         umask: int = 0o077,
         limits: Mapping[int, tuple[int, int]] | None = None,
+        sessions: SessionAccess | None = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -292,6 +299,7 @@ class ExecutionContext(Generic[Args]):
         self.session = session
         self.umask = umask
         self.limits = dict(limits or {})
+        self.sessions = sessions
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""

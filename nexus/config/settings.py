@@ -44,6 +44,17 @@ class RuntimeSettings(StrictModel):
     timeout: Seconds = Field(300.0, description="Seconds after which a command that does not stream gives up.")
 
 
+class SessionSettings(StrictModel):
+    """How sessions are reached."""
+
+    transport: Literal["websocket", "polling", "hybrid", "local"] | None = Field(
+        None, description="What --transport is when it is not said; without it the best that there is."
+    )
+    poll_interval: float | None = Field(
+        None, gt=0, le=60_000, description="Milliseconds between polls; without it each waits for what comes."
+    )
+
+
 class Settings(StrictModel):
     """Every category."""
 
@@ -52,3 +63,4 @@ class Settings(StrictModel):
     workspace: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
+    session: SessionSettings = Field(default_factory=SessionSettings)

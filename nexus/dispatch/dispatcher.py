@@ -181,6 +181,7 @@ class _Execution:
             token=around.token,
             umask=asked.call.umask,
             limits=asked.call.limits,
+            sessions=around,
         )
 
     async def _apply(self, update: ContextUpdate | None, around: Surroundings) -> list[ContextChange]:

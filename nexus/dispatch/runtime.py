@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     import httpx
 
     from nexus.client.api import Connections
+    from nexus.client.sessions import SessionWays
+    from nexus.schemas.session import TransportName
+    from nexus.sessions.transport import Transport
 
 
 class KernelProvider(Protocol):
     """The kernel of the local profile: in this process, or behind its owner's socket."""
 
     async def transport(self) -> "httpx.AsyncBaseTransport": ...
+
+    async def session_transport(self, name: "TransportName") -> "Transport":
+        """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
+        ...
 
 
 class Folders(Protocol):
@@ -40,6 +47,16 @@ class Runtime:
         self.index = index or CommandIndex.built_in()
         self.handlers = IndexedHandlers(self.index)
         self._connections: Connections | None = None
+        self._ways: SessionWays | None = None
+
+    @property
+    def session_ways(self) -> "SessionWays":
+        """The ways of the Session ABI that are open; nothing is imported before the first use."""
+        if self._ways is None:
+            from nexus.client.sessions import SessionWays
+
+            self._ways = SessionWays(self.kernel)
+        return self._ways
 
     async def client(self, server: str | None) -> "httpx.AsyncClient":
         """Return the HTTP client of a server, or of the local kernel. Nothing is imported before the first call."""
@@ -53,5 +70,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._ways is not None:
+            await self._ways.close()
         if self._connections is not None:
             await self._connections.close()

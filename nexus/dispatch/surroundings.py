@@ -16,6 +16,9 @@ from nexus.schemas.errors import ValidationError
 if TYPE_CHECKING:
     import httpx
 
+    from nexus.schemas.session import TransportName
+    from nexus.sessions.client import SessionClient
+
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -71,6 +74,14 @@ class Surroundings:
                 "--server wants the URL of a kernel, as in http://127.0.0.1:3001.", field="server", expected="URL"
             )
         return str(url) if url is not None else None
+
+    async def client(self, transport: "TransportName | None", poll_interval: float | None) -> "SessionClient":
+        """Return a client of the sessions of this command's kernel: the `SessionAccess` that handlers are given."""
+        from nexus.client.sessions import CommandSessions
+
+        ways = self._runtime.session_ways
+        access = CommandSessions(ways, self.server, self.token, self.config, self._connect)
+        return await access.client(transport, poll_interval)
 
     async def _connect(self) -> "httpx.AsyncClient":
         return await self._runtime.client(self.server)

@@ -16,8 +16,12 @@ from nexus.registry.index import BUILT_IN_INDEX, write_index
 from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import CommandHandler, CommandPath
 
+_SESSION_ACTIONS = ("list", "view", "attach", "send", "interrupt", "resize", "restart", "close", "events")
+
 ALIASES: dict[str, str] = {
-    f"config {action}": f"settings config {action}" for action in ("view", "get", "set", "unset")
+    **{f"config {action}": f"settings config {action}" for action in ("view", "get", "set", "unset")},
+    **{f"session {action}": f"session live {action}" for action in _SESSION_ACTIONS},
+    "session get": "session live view",
 }
 """Other names for canonical paths: the habits that people have."""
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from nexus.kernel.kernel import Kernel
+    from nexus.schemas.session import TransportName
+    from nexus.sessions.local import SessionHost
+    from nexus.sessions.transport import Transport
 
 OWNER_SECONDS = 30.0
 """How long an owner that cannot be spoken to is waited for: a command without a resident, about to end."""
@@ -31,6 +34,8 @@ class LocalKernel:
         self._host = host
         self._opening = asyncio.Lock()
         self._kernel: Kernel | None = None
+        self._owner: Path | None = None
+        self._socket: Path | None = None
         self._way: httpx.AsyncBaseTransport | None = None
         self._transport: httpx.AsyncBaseTransport | None = None
 
@@ -42,6 +47,26 @@ class LocalKernel:
 
             self._transport = LocalTransport(self)
         return self._transport
+
+    async def session_transport(self, name: "TransportName") -> "Transport":
+        """Return the Session ABI's way to the kernel, wherever that is when it is used."""
+        from nexus.resident.sessions import LocalSessionWay
+
+        return LocalSessionWay(self, name)
+
+    async def sessions(self) -> "SessionHost | Path":
+        """Return the kernel's face if it is ours, else its owner's socket. Raises as `transport` does."""
+        await self.reached()
+        if self._kernel is not None:
+            return self._kernel.sessions
+        if self._owner is None:
+            raise BackendUnavailable.because("The kernel's owner has gone.")
+        return self._owner
+
+    async def socket(self) -> "Path | None":
+        """Return where the kernel listens, None where it does not. Raises as `transport` does."""
+        await self.reached()
+        return self._socket if self._kernel is not None else self._owner
 
     async def app(self) -> "Starlette":
         """Return the kernel of this process, for those who speak HTTP to our socket. Raises as `transport` does."""
@@ -90,6 +115,7 @@ class LocalKernel:
             except FolderOwned as owned:
                 socket = owned.data.get("socket")
                 if socket and await _listens(socket):
+                    self._owner = Path(socket)
                     return httpx.AsyncHTTPTransport(uds=socket)
                 if asyncio.get_running_loop().time() > deadline:
                     raise BackendUnavailable.because(
@@ -103,7 +129,9 @@ class LocalKernel:
     async def _own(self) -> "Kernel":
         from nexus.kernel.kernel import Kernel
 
-        return await Kernel.open(self._data_folder, await self._host())
+        host = await self._host()
+        self._socket = host.socket
+        return await Kernel.open(self._data_folder, host)
 
 
 def _import() -> None:

@@ -19,6 +19,8 @@ from nexus.dispatch.runtime import Runtime
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from nexus.schemas.errors import ValidationError
+from nexus.sessions.local import LocalTransport
+from nexus.sessions.transport import Transport
 
 
 @dataclass
@@ -141,6 +143,10 @@ class InThisProcess:
 
     async def transport(self) -> httpx.AsyncBaseTransport:
         return httpx.ASGITransport(self.kernel.app)
+
+    async def session_transport(self, name: str) -> Transport:
+        assert name == "local", name
+        return LocalTransport(self.kernel.sessions)
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ class NoKernel:
     async def transport(self) -> httpx.AsyncBaseTransport:
         raise AssertionError("this command needs no kernel")
 
+    async def session_transport(self, name: str) -> Any:
+        raise AssertionError("this command needs no kernel")
+
 
 @pytest.fixture
 def runtime(tree: CommandIndex, tmp_path: Path) -> Runtime:

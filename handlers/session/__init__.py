@@ -1,0 +1,1 @@
+"""Live sessions of every type: terminals, chats, logs, runs."""

@@ -1,0 +1,261 @@
+"""Live sessions: see them, read them, write to them, end them, whatever their type."""
+
+from pydantic import Field
+
+from nexus.handlers.listing import ListArguments
+from nexus.handlers.session.streams import (
+    SESSION_ERRORS,
+    STREAM_ERRORS,
+    STREAM_EVENTS,
+    Collected,
+    StreamArguments,
+    TransportArguments,
+    client_of,
+    collected,
+    session_named,
+    stream_of,
+)
+from nexus.handlers.texts import bytes_given
+from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext
+from nexus.schemas.errors import OutcomeUnknown, SessionClosed
+from nexus.schemas.page import Page
+from nexus.schemas.session import (
+    MOST_INPUT,
+    InputAccepted,
+    Session,
+    SessionId,
+    SessionInput,
+    SessionQuery,
+    SessionStatus,
+    SessionView,
+)
+from nexus.sessions.client import SessionClient
+from nexus.sessions.follow import OnStop
+from nexus.sessions.stream import LineStream, StopReason
+
+INTERRUPTED_WITH_THEIR_READER = ("ai-chat", "agent-run", "pipeline-run")
+"""Who stops a reader of these wants what they do to stop; the others go on without him."""
+
+
+class ListSessionsArguments(ListArguments, TransportArguments):
+    type: str | None = Field(default=None, max_length=100, description="Only sessions of this type.")
+    status: SessionStatus | None = Field(default=None, description="Only sessions of this status.")
+    all: bool = Field(default=False, description="Those that have ended too.")
+
+
+class SessionArguments(TransportArguments):
+    session: SessionId | None = Field(
+        default=None,
+        description="The session's id; else --session-id, else NEXUS_SESSION_ID.",
+        json_schema_extra={"positional": True, "metavar": "ID"},
+    )
+
+
+class SessionStreamArguments(StreamArguments, SessionArguments):
+    """A session and how its stream is printed."""
+
+
+class SessionEventsArguments(SessionStreamArguments):
+    follow: bool = Field(default=False, description="Go on with what comes.")
+
+
+class SendArguments(SessionArguments):
+    text: str = Field(
+        max_length=MOST_INPUT,
+        description="What to send; - reads standard input.",
+        json_schema_extra={"positional": True, "stdin": True},
+    )
+    enter: bool = Field(default=False, description="Press the return key behind it.")
+
+
+class ResizeArguments(SessionArguments):
+    columns: int = Field(ge=1, le=10_000, description="Characters a line.", json_schema_extra={"aliases": ["cols"]})
+    rows: int = Field(ge=1, le=10_000, description="Lines.")
+
+
+class ListLiveSessions(CommandHandler[ListSessionsArguments, Page[Session]]):
+    """List the sessions that have not ended, the newest first."""
+
+    path = ("session", "live", "list")
+    arguments = ListSessionsArguments
+    result = Page[Session]
+    effects = frozenset({Effect.READ, Effect.IDEMPOTENT})
+    errors = SESSION_ERRORS
+    examples = (
+        Example(line="nexus session live list", shows="Every live session"),
+        Example(line="nexus session live list --type terminal --all", shows="Terminals, the closed ones too"),
+    )
+
+    async def execute(self, context: ExecutionContext[ListSessionsArguments]) -> Page[Session]:
+        args = context.args
+        query = SessionQuery(
+            filter=args.filter,
+            limit=args.limit,
+            cursor=args.cursor,
+            sort=args.sort,
+            type=args.type,
+            status=args.status,
+            include_closed=args.all,
+        )
+        return await (await client_of(context)).list(query)
+
+
+class ViewLiveSession(CommandHandler[SessionArguments, SessionView]):
+    """Show a session: its context, what can be done with it, and where its stream stands."""
+
+    path = ("session", "live", "view")
+    arguments = SessionArguments
+    result = SessionView
+    effects = frozenset({Effect.READ, Effect.IDEMPOTENT})
+    errors = SESSION_ERRORS
+    examples = (Example(line="nexus session live view ses_0123456789abcdef0123", shows="One session"),)
+
+    async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
+        return await (await client_of(context)).view(session_named(context, context.args.session))
+
+
+class ShowSessionEvents(CommandHandler[SessionEventsArguments, "LineStream | Collected"]):
+    """Print a session's stored events, of one that has ended too; with --follow go on with what comes.
+
+    The session is only read: an interrupt ends the reader, and nothing else.
+    """
+
+    path = ("session", "live", "events")
+    arguments = SessionEventsArguments
+    result = Collected
+    effects = frozenset({Effect.READ, Effect.STREAMING, Effect.IDEMPOTENT})
+    errors = STREAM_ERRORS
+    events = STREAM_EVENTS
+    examples = (
+        Example(
+            line="nexus session live events ses_0123456789abcdef0123 --after 100", shows="What came behind event 100"
+        ),
+        Example(line="nexus session live events ses_0123456789abcdef0123 --tail 10 --follow", shows="Go on from here"),
+    )
+
+    async def execute(self, context: ExecutionContext[SessionEventsArguments]) -> LineStream | Collected:
+        args = context.args
+        client = await client_of(context)
+        follow = args.follow and not args.collect
+        stream = stream_of(client, session_named(context, args.session), args, follow=follow)
+        return await collected(stream) if args.collect else stream
+
+
+class AttachLiveSession(CommandHandler[SessionStreamArguments, "LineStream | Collected"]):
+    """Follow a live session until it ends.
+
+    An interrupt ends the reader; a chat, an agent's run and a pipeline's run are interrupted with it.
+    """
+
+    path = ("session", "live", "attach")
+    arguments = SessionStreamArguments
+    result = Collected
+    effects = frozenset({Effect.READ, Effect.STREAMING})
+    errors = STREAM_ERRORS
+    events = STREAM_EVENTS
+    examples = (Example(line="nexus session live attach ses_0123456789abcdef0123", shows="All it prints, as it comes"),)
+
+    async def execute(self, context: ExecutionContext[SessionStreamArguments]) -> LineStream | Collected:
+        args = context.args
+        client = await client_of(context)
+        session_id = session_named(context, args.session)
+        session = await client.view(session_id)
+        if session.status in ("closed", "error"):
+            raise SessionClosed(session_id=session_id, hint=f"nexus session live events {session_id}")
+        on_stop = _interrupting(client, session_id) if session.type in INTERRUPTED_WITH_THEIR_READER else None
+        stream = stream_of(client, session_id, args, follow=not args.collect, on_stop=on_stop)
+        return await collected(stream) if args.collect else stream
+
+
+class SendToSession(CommandHandler[SendArguments, InputAccepted]):
+    """Send input to a session, and answer when it is applied.
+
+    Under the same --idempotency-key the same input is applied once, however often it is sent.
+    """
+
+    path = ("session", "live", "send")
+    arguments = SendArguments
+    result = InputAccepted
+    effects = frozenset({Effect.WRITE})
+    errors = (*SESSION_ERRORS, OutcomeUnknown)
+    examples = (
+        Example(line="nexus session live send ses_0123456789abcdef0123 'make test' --enter", shows="Type a command"),
+    )
+
+    async def execute(self, context: ExecutionContext[SendArguments]) -> InputAccepted:
+        args = context.args
+        content = await bytes_given(context, args.text, limit=MOST_INPUT) + (b"\r" if args.enter else b"")
+        client = await client_of(context)
+        session_id = session_named(context, args.session)
+        if context.flags.idempotency_key is None:
+            return await client.send(session_id, content)
+        return await client.send_input(session_id, SessionInput.of(context.flags.idempotency_key, 1, content))
+
+
+class InterruptLiveSession(CommandHandler[SessionArguments, SessionView]):
+    """Interrupt what is at work in a session: ^C in a terminal, the generation in a chat. The session stays."""
+
+    path = ("session", "live", "interrupt")
+    arguments = SessionArguments
+    result = SessionView
+    effects = frozenset({Effect.WRITE})
+    errors = (*SESSION_ERRORS, OutcomeUnknown)
+    examples = (Example(line="nexus session live interrupt ses_0123456789abcdef0123", shows="Press ^C in it"),)
+
+    async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
+        return await (await client_of(context)).interrupt(session_named(context, context.args.session))
+
+
+class ResizeLiveSession(CommandHandler[ResizeArguments, SessionView]):
+    """Tell a terminal its size."""
+
+    path = ("session", "live", "resize")
+    arguments = ResizeArguments
+    result = SessionView
+    effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    errors = SESSION_ERRORS
+    examples = (
+        Example(
+            line="nexus session live resize ses_0123456789abcdef0123 --columns 120 --rows 40", shows="A larger one"
+        ),
+    )
+
+    async def execute(self, context: ExecutionContext[ResizeArguments]) -> SessionView:
+        args = context.args
+        return await (await client_of(context)).resize(session_named(context, args.session), args.columns, args.rows)
+
+
+class RestartLiveSession(CommandHandler[SessionArguments, SessionView]):
+    """End what a session runs and start it anew. Its stream goes on in the next epoch."""
+
+    path = ("session", "live", "restart")
+    arguments = SessionArguments
+    result = SessionView
+    effects = frozenset({Effect.WRITE})
+    errors = SESSION_ERRORS
+    examples = (Example(line="nexus session live restart ses_0123456789abcdef0123", shows="Start it again"),)
+
+    async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
+        return await (await client_of(context)).restart(session_named(context, context.args.session))
+
+
+class CloseLiveSession(CommandHandler[SessionArguments, SessionView]):
+    """Close a session, and end what runs in it. Its events stay for a while."""
+
+    path = ("session", "live", "close")
+    arguments = SessionArguments
+    result = SessionView
+    effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    errors = SESSION_ERRORS
+    examples = (Example(line="nexus session live close ses_0123456789abcdef0123", shows="End it"),)
+
+    async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
+        return await (await client_of(context)).close(session_named(context, context.args.session))
+
+
+def _interrupting(client: SessionClient, session_id: str) -> OnStop:
+    async def interrupt(reason: StopReason) -> None:
+        if reason == "user-requested":
+            await client.interrupt(session_id)
+
+    return interrupt

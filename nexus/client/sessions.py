@@ -1,0 +1,99 @@
+"""The ways of the Session ABI: to the local kernel by its provider, to a server by WebSocket with polling behind it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from nexus.schemas.command import Configuration
+from nexus.schemas.errors import ValidationError
+from nexus.schemas.session import TransportName
+
+if TYPE_CHECKING:
+    import httpx
+
+    from nexus.dispatch.runtime import KernelProvider
+    from nexus.sessions.client import SessionClient
+    from nexus.sessions.transport import Transport
+
+
+class SessionWays:
+    """The transports of a process, kept open between commands. Close it at the end."""
+
+    def __init__(self, kernel: "KernelProvider") -> None:
+        self._kernel = kernel
+        self._open: dict[tuple[str | None, str | None, TransportName, float | None], Transport] = {}
+
+    async def transport(
+        self,
+        server: str | None,
+        token: str | None,
+        name: TransportName | None,
+        poll_interval: float | None,
+        connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
+    ) -> "Transport":
+        """Return the way to a server, or to the local kernel where `server` is None. Raises `ValidationError`."""
+        name = name or ("local" if server is None else "hybrid")
+        if server is not None and name == "local":
+            raise ValidationError.because("The local transport reaches no server.", field="transport")
+        key = (server, token, name, poll_interval)
+        if key not in self._open:
+            if name == "polling":
+                from nexus.sessions.polling import PollingTransport
+
+                self._open[key] = PollingTransport(
+                    await connect(), headers=_authorization(token), interval=poll_interval
+                )
+            elif server is None:
+                self._open[key] = await self._kernel.session_transport(name)
+            else:
+                self._open[key] = _remote(server, token, name, await connect())
+        return self._open[key]
+
+    async def close(self) -> None:
+        """Close every way."""
+        for transport in self._open.values():
+            await transport.aclose()
+        self._open.clear()
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _remote(server: str, token: str | None, name: TransportName, http: "httpx.AsyncClient") -> "Transport":
+    from nexus.sessions.hybrid import HybridTransport
+    from nexus.sessions.polling import PollingTransport
+    from nexus.sessions.websocket import WebSocketTransport
+
+    url = "ws" + server.removeprefix("http").rstrip("/") + "/kernel"
+    websocket = WebSocketTransport(url, headers=_authorization(token))
+    if name == "websocket":
+        return websocket
+    return HybridTransport(websocket, PollingTransport(http, headers=_authorization(token)))
+
+
+class CommandSessions:
+    """One command's way to sessions, over the transports that its process keeps."""
+
+    def __init__(
+        self,
+        ways: SessionWays,
+        server: str | None,
+        token: str | None,
+        config: Configuration,
+        connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
+    ) -> None:
+        self._ways = ways
+        self._server = server
+        self._token = token
+        self._config = config
+        self._connect = connect
+
+    async def client(self, transport: TransportName | None, poll_interval: float | None) -> "SessionClient":
+        """Return a client. Raises `ValidationError`, and what reaching the kernel raises."""
+        from nexus.sessions.client import SessionClient
+
+        configured: TransportName | None = self._config.get("session.transport").value
+        interval_ms: float | None = self._config.get("session.poll_interval").value
+        interval = poll_interval if poll_interval is not None or interval_ms is None else interval_ms / 1000
+        name = transport or configured
+        return SessionClient(await self._ways.transport(self._server, self._token, name, interval, self._connect))
