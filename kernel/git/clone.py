@@ -34,4 +34,8 @@ async def clone(address: Address, into: Path, environment: Environment, *, secon
 def _check(run: GitRun, address: Address) -> None:
     if run.code != 0:
         told = masked(run.error).strip()[-MOST_TOLD:]
-        raise GitFailed.because(f"git could not clone {masked(address.url)}: {told}", git_exit_code=run.code)
+        raise GitFailed.because(
+            f"git could not clone {masked(address.url)}: {told}",
+            hint="Check the address, and that git may read it without asking: no password is asked for here.",
+            git_exit_code=run.code,
+        )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,10 @@ class ContentFolders:
         """Return the folder of a project's row."""
         return Path(row.content_path) if row.content_path else self.made(row.id)
 
-    def prepare_root(self) -> None:
-        """Make the root, and clear away what a process that died had begun."""
+    def prepare_root(self) -> list[Path]:
+        """Make the root; return what a process that died had begun there, to be removed."""
         self.root.mkdir(mode=0o700, exist_ok=True)
-        for name in os.listdir(self.root):
-            if name.startswith((INCOMING, LEAVING)):
-                shutil.rmtree(self.root / name, ignore_errors=True)
+        return [self.root / name for name in os.listdir(self.root) if name.startswith((INCOMING, LEAVING))]
 
     async def incoming(self, project_id: str, address: Address, final: Path) -> Path:
         """Clone into a folder beside the final place and return it."""
@@ -58,7 +57,13 @@ class ContentFolders:
         except OSError:
             log.exception("the folder of project %s stays", project_id)
             return
-        await asyncio.to_thread(shutil.rmtree, leaving, ignore_errors=True)
+        await asyncio.to_thread(remove, [leaving])
+
+
+def remove(folders: Sequence[Path]) -> None:
+    """Remove folders with all that is in them. What cannot be removed stays for the next start."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def users_folder(given: str) -> str:

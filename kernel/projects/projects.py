@@ -1,7 +1,6 @@
 """Projects: list, create, view, change, delete."""
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.git.address import Address, parse_address
 from nexus.kernel.part import Part, Surroundings
-from nexus.kernel.projects.content import ContentFolders, clone_target, users_folder
+from nexus.kernel.projects.content import ContentFolders, clone_target, remove, users_folder
 from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.store.lookup import changed_values, count, find, refuse_taken, values_of
 from nexus.kernel.store.paging import Listing, contains
@@ -30,6 +29,7 @@ class Projects(Part):
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
         self.bus = surroundings.bus
+        self._sweeping: asyncio.Task[None] | None = None
         self.folders = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
         self.listing = Listing(
             sorts={
@@ -79,7 +79,14 @@ class Projects(Part):
         )
 
     async def start(self) -> None:
-        self.folders.prepare_root()
+        leftovers = self.folders.prepare_root()
+        if leftovers:
+            # A clone may have a hundred thousand files: the first command does not wait for them.
+            self._sweeping = asyncio.create_task(asyncio.to_thread(remove, leftovers))
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            await self._sweeping
 
     async def list(self, request: ApiRequest[ProjectQuery, None]) -> Page[Project]:
         """Return a page of projects; a name finds a hidden one too."""
@@ -138,8 +145,7 @@ class Projects(Part):
         try:
             return await request.write(work)
         except Exception:
-            for path in appeared:
-                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            await asyncio.to_thread(remove, appeared)
             raise
 
     async def view(self, request: ApiRequest[None, None]) -> Project:

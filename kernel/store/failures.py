@@ -20,7 +20,8 @@ from nexus.schemas.errors import (
 BY_EXTENDED_CODE: dict[int, type[BackendError]] = {
     sqlite3.SQLITE_IOERR_SHMSIZE: StorageFull,  # the file beside a WAL could not grow
     sqlite3.SQLITE_IOERR_SHMOPEN: StorageReadOnly,
-    sqlite3.SQLITE_IOERR_CORRUPTFS: StorageCorrupt,
+    # SQLITE_IOERR_CORRUPTFS, which the module has only where SQLite is of 2020 or later.
+    sqlite3.SQLITE_IOERR | 33 << 8: StorageCorrupt,
 }
 
 BY_CODE: dict[int, type[BackendError]] = {

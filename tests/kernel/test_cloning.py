@@ -115,8 +115,8 @@ async def test_what_was_half_cloned_when_the_kernel_died_is_cleared_away(
     for folder in (kept, data_folder / "projects" / ".incoming-prj_x" / "objects"):
         folder.mkdir(parents=True)
     kernel = await Kernel.open(data_folder, OneShotHost())
-    assert os.listdir(data_folder / "projects") == ["prj_kept"]
     await kernel.close()
+    assert os.listdir(data_folder / "projects") == ["prj_kept"]
 
 
 async def test_a_name_that_is_taken_is_told_before_anything_is_cloned(
