@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -52,6 +52,45 @@ class Held:
             end=facts["end"],
             label=facts["label"],
         )
+
+
+class ProgramOutput:
+    """What a program prints, read from its spool as it comes. The reader says in `confirmed` what it has safe."""
+
+    def __init__(self, holder: "Holder", name: str, position: int) -> None:
+        self.confirmed = 0
+        """The position before which nothing is needed any more; its bytes may be deleted."""
+        self._holder = holder
+        self._name = name
+        self._bell = holder.bell(name)
+        self._spool = SpoolReader(holder.place.spool(name), position)
+        self._told = 0
+
+    async def read(self) -> list[Record]:
+        """Return what was printed since, waiting for it. Raises `HolderLost` once nothing more can come."""
+        while True:
+            lost = self._holder.lost  # what was printed before is in the spool by now
+            if records := self._spool.read(READ_BYTES):
+                if self.confirmed - self._told >= CONFIRM_BYTES:
+                    await self._ring()
+                return records
+            if lost is not None:
+                raise HolderLost(lost)
+            self._bell.clear()
+            try:
+                waits = await self._ring()
+            except Refused as refused:  # it was held by an earlier holder, so nothing more comes
+                raise HolderLost(str(refused)) from refused
+            if waits:
+                await self._bell.wait()
+
+    def close(self) -> None:
+        """Let go of the spool's file."""
+        self._spool.close()
+
+    async def _ring(self) -> bool:
+        self._told = self.confirmed
+        return await self._holder.ring(self._name, self._spool.position, self.confirmed)
 
 
 class Holder:
@@ -106,9 +145,9 @@ class Holder:
         return holder
 
     @property
-    def lost(self) -> bool:
-        """Whether the connection has ended."""
-        return self._lost is not None
+    def lost(self) -> str | None:
+        """Why the connection has ended, None while it has not."""
+        return self._lost
 
     async def until_lost(self) -> str:
         """Wait until the connection has ended, and return why."""
@@ -191,35 +230,25 @@ class Holder:
         """End all programs, and the holder."""
         await self._ask({"op": "stop"})
 
-    async def output(self, name: str, position: int = 0) -> AsyncIterator[list[Record]]:
-        """Yield what the program printed from `position` on, as it comes. Raises `HolderLost` once nothing more can.
+    def output(self, name: str, position: int = 0) -> "ProgramOutput":
+        """Return what reads the program's output from `position` on."""
+        return ProgramOutput(self, name, position)
 
-        To ask for the next batch says that the one before it is safe: its bytes may be deleted.
-        """
-        bell = self._bells.setdefault(name, asyncio.Event())
-        told = position
-        with SpoolReader(self.place.spool(name), position) as spool:
-            while True:
-                lost = self._lost  # what was printed before is in the spool by now
-                if records := spool.read(READ_BYTES):
-                    if records[0].start - told >= CONFIRM_BYTES:
-                        told = records[0].start
-                        await self._ring(name, told)
-                    yield records
-                    continue
-                if lost is not None:
-                    raise HolderLost(lost)
-                bell.clear()
-                told = spool.position
-                if await self._ring(name, told):
-                    await bell.wait()
+    def tell(self, head: Head) -> None:
+        """Send a request that nobody waits for the answer of. A connection that has ended takes none."""
+        if self._lost is None:
+            self._writer.write(encode(head))
 
-    async def _ring(self, name: str, position: int) -> bool:
-        """Confirm `position`; True when a bell will ring for what comes after it, False when there is more already."""
+    async def ring(self, name: str, after: int, confirmed: int) -> bool:
+        """Confirm what was read; True when the bell will ring for what comes behind `after`, False when it is there."""
         with contextlib.suppress(HolderLost):
-            answer = await self._ask({"op": "ring", "name": name, "after": position, "confirmed": position})
+            answer = await self._ask({"op": "ring", "name": name, "after": after, "confirmed": confirmed})
             return answer["end"] is None
         return False
+
+    def bell(self, name: str) -> asyncio.Event:
+        """What is set when the program printed more, and when the connection has ended."""
+        return self._bells.setdefault(name, asyncio.Event())
 
     # -- wire --------------------------------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ class Service:
         self._look_idle()
 
     def _received(self, connection: Connection, head: Head, body: bytes) -> None:
-        answer: Head = {"re": head.get("n")}
+        answer: Head = {"re": head.get("n")}  # a request without a number wants no answer
         try:
             if connection.protocol == 0:
                 answer |= self._greet(connection, head)
@@ -136,7 +136,8 @@ class Service:
             answer["error"] = {"code": "invalid", "message": f"{type(error).__name__}: {error}"}
         except OSError as error:
             answer["error"] = {"code": "system", "message": str(error), "errno": error.errno}
-        connection.send(answer)
+        if answer["re"] is not None:
+            connection.send(answer)
 
     def _operation(self, head: Head) -> Callable[[Head, bytes], Answer]:
         operation = self._operations.get(str(head.get("op")))

@@ -173,13 +173,17 @@ class SpoolWriter:
 
 
 class SpoolReader:
-    """The reading end: records from a position on, in order, also while the writer adds to them."""
+    """The reading end: records from a position on, in order, also while the writer adds to them.
+
+    A position may lie inside a payload: a reader that cut a character there begins with the rest of it.
+    """
 
     def __init__(self, folder: str, position: int = 0) -> None:
         self.folder = folder
         self.position = position
         self._base = -1
         self._file = -1
+        self._skip = 0
 
     def __enter__(self) -> Self:
         return self
@@ -201,6 +205,10 @@ class SpoolReader:
             if not records and len(data) == limit:
                 records, used = self._read_large(data)
             self.position += used
+            if records and self._skip:
+                first = records[0]
+                records[0] = Record(first.kind, first.time, first.payload[self._skip :], first.end)
+                self._skip = 0
             if records or not self._next_segment():
                 return records
 
@@ -222,7 +230,23 @@ class SpoolReader:
             raise SpoolDamaged(f"position {self.position} is not in {self.folder} any more")
         self._base = bases[-1]
         self._file = os.open(segment_path(self.folder, self._base), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._align()
         return True
+
+    def _align(self) -> None:
+        """Go back to the beginning of the record that the position is in, and remember what of it to skip."""
+        wanted = self.position - self._base
+        data = os.pread(self._file, wanted, 0) if wanted else b""
+        start = 0
+        while start < len(data):
+            end = start + HEADER_BYTES + _HEADER.unpack_from(data.ljust(start + HEADER_BYTES, b"\0"), start)[0]
+            if end > wanted:
+                self._skip = wanted - start - HEADER_BYTES
+                self.position = self._base + start
+                if self._skip < 0:
+                    raise SpoolDamaged(f"position {self._base + wanted} is inside a record's header")
+                return
+            start = end
 
     def _next_segment(self) -> bool:
         """Go on to the segment that begins at the position, if there is one: then this one is read to its end."""

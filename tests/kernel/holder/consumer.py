@@ -20,12 +20,15 @@ async def consume(folder: str, database: str, name: str) -> None:
     store.execute("CREATE TABLE IF NOT EXISTS read (name TEXT PRIMARY KEY, position INTEGER)")
     found = store.execute("SELECT position FROM read WHERE name = ?", (name,)).fetchone()
     holder = await Holder.open(HolderPlace(folder), idle=5)
-    async for records in holder.output(name, found[0] if found else 0):
+    output = holder.output(name, found[0] if found else 0)
+    while True:
+        records = await output.read()
         data = b"".join(record.payload for record in records if record.kind == Kind.STDOUT)
         store.execute("BEGIN IMMEDIATE")
         store.execute("INSERT INTO printed (data) VALUES (?)", (data,))
         store.execute("INSERT OR REPLACE INTO read VALUES (?, ?)", (name, records[-1].end))
         store.execute("COMMIT")
+        output.confirmed = records[-1].end
         if any(record.kind == Kind.EXIT for record in records):
             return
 

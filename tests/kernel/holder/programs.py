@@ -50,13 +50,14 @@ class Reading:
 
     def __init__(self, holder: Holder, name: str, position: int = 0) -> None:
         self.records: list[Record] = []
-        self._batches = holder.output(name, position)
+        self._output = holder.output(name, position)
 
     async def until(self, wanted: Callable[["Reading"], bool]) -> "Reading":
         """Read on until it holds."""
         async with asyncio.timeout(PATIENCE):
             while not wanted(self):
-                self.records += await anext(self._batches)
+                self.records += await self._output.read()
+                self._output.confirmed = self.records[-1].end
         return self
 
     async def more(self) -> "Reading":

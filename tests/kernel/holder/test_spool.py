@@ -58,6 +58,18 @@ def test_a_reader_goes_on_from_any_records_end(tmp_path: Path) -> None:
         assert read_all(str(tmp_path), record.end) == everything[index + 1 :]
 
 
+def test_a_reader_goes_on_inside_a_payload(tmp_path: Path) -> None:
+    writer = SpoolWriter(str(tmp_path), 100)
+    for number in range(20):
+        writer.append(Kind.STDOUT, [b"%030d" % number])
+    everything = b"".join(record.payload for record in read_all(str(tmp_path)))
+    for record in read_all(str(tmp_path)):
+        for left in range(31):
+            rest = b"".join(each.payload for each in read_all(str(tmp_path), record.end - left))
+            assert everything.endswith(rest)
+            assert len(rest) == left + sum(30 for each in read_all(str(tmp_path), record.end))
+
+
 def test_a_reader_that_caught_up_gets_what_comes_later(tmp_path: Path) -> None:
     writer = SpoolWriter(str(tmp_path), 60)
     with SpoolReader(str(tmp_path)) as reader:

@@ -1,0 +1,272 @@
+"""The driver of a session whose program the holder holds: what it prints becomes events, once each, whoever dies.
+
+Lines and the spool's position are committed together, so a kernel that dies goes on where the log ends. A subclass says
+what to start, and how output becomes payloads.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from nexus.kernel.holder.holding import Holding
+from nexus.kernel.holder.refusal import Refused
+from nexus.kernel.holder.spec import ProgramSpec
+from nexus.kernel.holder.spool import Kind, Record, SpoolDamaged
+from nexus.kernel.sessions.driver import Audience, Driver, GivenInput
+from nexus.kernel.sessions.output import SessionOutput
+from nexus.schemas.errors import (
+    NexusError,
+    NotFound,
+    PermissionDenied,
+    ResourceUnavailable,
+    SessionClosed,
+    ValidationError,
+)
+
+INTERACTIVE_WINDOW = 32 * 1024
+"""So far a program may run ahead of a person who is its only reader: ^C is then felt at once."""
+
+SIGNAL_BASE = 128
+
+log = logging.getLogger("nexus.kernel.holder")
+
+
+class HeldDriver(Driver):
+    """Runs one program under the session's id. The holder knows what input it had, and outlives the kernel."""
+
+    numbers_input = True
+    busy = False
+
+    def __init__(self, output: SessionOutput, holding: Holding) -> None:
+        self.output = output
+        self.holding = holding
+        self.name = output.session.session_id
+        self.source = f"spool/{self.name}/{output.epoch}"
+        self.keep = 30.0
+        """How many seconds an ended program is kept for a restart."""
+        self._reading: asyncio.Task[None] | None = None
+        self._readers = 0
+        self._paced = False
+        self._sent: deque[tuple[int, int]] = deque()
+
+    # -- what a subclass says
+
+    async def specify(self) -> ProgramSpec:
+        """Return the program to start, and describe the session. Raises what makes it impossible."""
+        raise NotImplementedError
+
+    def payloads(self, records: Sequence[Record]) -> list[str]:
+        """Turn STDOUT and STDERR records, which come in order, into payloads of data events."""
+        raise NotImplementedError
+
+    def marks(self, end: int) -> list[tuple[str, int]]:
+        """Return what to commit with the payloads: each source with the position up to which it is in the log."""
+        return [(self.source, end)]
+
+    def last_payloads(self) -> list[str]:
+        """Return payloads for what is left when no more comes."""
+        return []
+
+    async def restore(self) -> None:
+        """Take up the state that an earlier kernel had, from the session's log."""
+
+    def started(self, facts: dict[str, Any]) -> str:
+        """Return the message of the status that tells that the program runs."""
+        return f"The program runs as process {facts['pid']}."
+
+    # -- the driver's face
+
+    async def start(self) -> None:
+        spec = await self.specify()
+        holder = await self.holding.holder()
+        self.holding.claim(self.name)
+        known = {held.name: held for held in await holder.programs()}.get(self.name)
+        try:
+            if known is None:
+                if self.output.epoch > 1:  # an earlier holder's spool is not this program's
+                    await holder.forget(self.name)
+                await holder.spawn(self.name, spec)
+                position = 0
+            else:
+                position = known.end
+                await self.output.append([_connecting()], event="status", marks=self.marks(position))
+                await holder.restart(self.name)
+        except Refused as refused:
+            self.holding.release(self.name)
+            raise told(refused, spec) from refused
+        self._read(position)
+
+    async def resume(self) -> None:
+        self.holding.claim(self.name)
+        await self.holding.holder()
+        position = min([await self.output.position(source) for source, _ in self.marks(0)])
+        await self.restore()
+        if self.name not in self.holding.place.names():
+            await self._lose()
+            return
+        self._read(position)
+
+    async def send(self, given: GivenInput) -> bool:
+        holder = await self.holding.holder()
+        try:
+            return await holder.write(self.name, given.data, writer=given.client, number=given.number)
+        except Refused as refused:
+            raise self._told(refused) from refused
+
+    async def interrupt(self) -> None:
+        holder = await self.holding.holder()
+        try:
+            await holder.interrupt(self.name)
+        except Refused as refused:
+            raise self._told(refused) from refused
+
+    async def resize(self, columns: int, rows: int) -> None:
+        holder = await self.holding.holder()
+        try:
+            await holder.resize(self.name, columns, rows)
+        except Refused as refused:
+            raise self._told(refused) from refused
+
+    def audience(self, audience: Audience) -> None:
+        holder = self.holding.connected
+        if holder is None:
+            return
+        if bool(audience.readers) != bool(self._readers):
+            holder.tell({"op": "attend", "name": self.name, "watched": bool(audience.readers)})
+        self._readers = audience.readers
+        if audience.sole is None:
+            if self._paced:
+                holder.tell({"op": "window", "name": self.name, "size": None})
+            self._paced = False
+            return
+        self._paced = True
+        position = 0
+        while self._sent and self._sent[0][0] <= audience.sole:
+            position = self._sent.popleft()[1]
+        size = {"size": INTERACTIVE_WINDOW, "acknowledged": position}
+        holder.tell({"op": "window", "name": self.name, **size})
+
+    async def close(self, reason: str) -> None:
+        from nexus.kernel.holder.client import HolderLost
+
+        with contextlib.suppress(Refused, HolderLost):  # it has ended, which the reading tells
+            await (await self.holding.holder()).end(self.name, reason=reason)
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def detach(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    # -- within
+
+    def _told(self, refused: Refused) -> NexusError:
+        if refused.code in ("ended", "unknown"):
+            return SessionClosed(session_id=self.name)
+        return ResourceUnavailable.because(str(refused), session_id=self.name, retry_after_ms=200)
+
+    def _read(self, position: int) -> None:
+        self._sent.append((0, position))
+        self._reading = asyncio.create_task(self._read_to_end(position), name=f"held {self.name}")
+
+    async def _read_to_end(self, position: int) -> None:
+        from nexus.kernel.holder.client import HolderLost
+
+        try:
+            reader = (await self.holding.holder()).output(self.name, position)
+            try:
+                while not await self._take(records := await reader.read()):
+                    reader.confirmed = min(confirmed for _, confirmed in self.marks(records[-1].end))
+            finally:
+                reader.close()
+        except (HolderLost, SpoolDamaged, FileNotFoundError) as error:
+            log.warning("session %s lost its program: %s", self.name, error)
+            await self._lose()
+        except SessionClosed:
+            # It was ended from elsewhere, and nobody wants the rest.
+            if holder := self.holding.connected:
+                holder.tell({"op": "close", "name": self.name})
+        except NexusError:
+            log.exception("session %s cannot be written", self.name)
+        self.holding.release(self.name, after=self.keep)
+
+    async def _take(self, records: list[Record]) -> bool:
+        """Commit records as events. Return whether the program's end was among them."""
+        run: list[Record] = []
+        for record in records:
+            if record.kind in (Kind.STDOUT, Kind.STDERR):
+                run.append(record)
+                continue
+            await self._append(run)
+            run = []
+            facts = json.loads(record.payload)
+            if record.kind == Kind.EXIT:
+                await self._end(facts)
+                return True
+            await self._tell(record, facts)
+        await self._append(run)
+        return False
+
+    async def _append(self, run: list[Record]) -> None:
+        if run:
+            payloads, end = self.payloads(run), run[-1].end
+            if payloads:
+                self._note(await self.output.append(payloads, marks=self.marks(end)), end)
+
+    async def _tell(self, record: Record, facts: dict[str, Any]) -> None:
+        """Tell what the holder says beside the output: that it runs, that it is paused, its terminal's size."""
+        marks = self.marks(record.end)
+        if record.kind == Kind.STARTED:
+            payload, event = {"status": "connected", "message": self.started(facts)}, "status"
+        elif "paused" in facts:
+            message = f"The program is paused: {facts['limit']} bytes of its output wait to be stored."
+            payload, event = {"status": "idle", "message": message}, "status"
+        elif "resumed" in facts:
+            payload, event = {"status": "connected", "message": "The program goes on."}, "status"
+        else:
+            payload, event = facts, "metadata"
+        last = await self.output.append([json.dumps(payload)], event=event, marks=marks)  # type: ignore[arg-type]
+        self._note(last, record.end)
+
+    def _note(self, seq: int, position: int) -> None:
+        if not self._paced:
+            self._sent.clear()
+        self._sent.append((seq, position))
+
+    async def _end(self, facts: dict[str, Any]) -> None:
+        if rest := self.last_payloads():
+            await self.output.append(rest)
+        code = facts["code"] if facts["signal"] is None else SIGNAL_BASE + facts["signal"]
+        await self.output.end(facts["reason"], code)
+
+    async def _lose(self) -> None:
+        """Tell that nobody knows how the program ended."""
+        error = ResourceUnavailable.because("What held the program has ended, and the program with it.")
+        with contextlib.suppress(SessionClosed):
+            if rest := self.last_payloads():
+                await self.output.append(rest)
+            await self.output.error(error)
+            await self.output.end("lost", None, "error")
+
+
+def _connecting() -> str:
+    return '{"status":"connecting","message":"The program starts again."}'
+
+
+def told(refused: Refused, spec: ProgramSpec) -> NexusError:
+    """Return why a program did not start as an error that says what to do."""
+    stage, reason = refused.data.get("stage"), str(refused)
+    if refused.code != "spawn":
+        return ResourceUnavailable.because(reason)
+    if stage == "program":
+        if refused.data.get("errno") == 2:
+            return NotFound(resource="program", reference=spec.argv[0])
+        return PermissionDenied.because(f"{spec.argv[0]} cannot be run: {reason}.", program=spec.argv[0])
+    if stage == "folder":
+        return ValidationError.because(f"{spec.cwd} cannot be entered: {reason}.", field="cwd")
+    return ResourceUnavailable.because(f"No program can be started: {reason}.", hint="Close some, then try again.")
