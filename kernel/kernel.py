@@ -14,6 +14,8 @@ from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
+from nexus.kernel.holder.holding import Holding
+from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import Environment, KernelHost, together
 from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
@@ -26,10 +28,12 @@ from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
+from nexus.kernel.terminals.part import Terminals
 from nexus.schemas.kernel import LiveCounts
 from nexus.sessions.local import SessionHost
 
 DATABASE_NAME = "nexus.db"
+HOLDER_NAME = "holder"
 STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin"
 
 PARTS: tuple[Callable[[Surroundings], Part], ...] = (
@@ -39,6 +43,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Templates,
     Files,
     Network,
+    Terminals,
     # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
     SessionsPart,
 )
@@ -70,7 +75,8 @@ class Kernel:
         started: list[Part] = []
         try:
             store = Store.open(data_folder / DATABASE_NAME)
-            surroundings = Surroundings(store, data_folder, host, environment or least_environment())
+            holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
+            surroundings = Surroundings(store, data_folder, host, environment or least_environment(), holding)
             parts = [make(surroundings) for make in PARTS]
             state = ApiState(store, Idempotency(store))
             parts.append(Debug(surroundings, state.requests, parts))

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from nexus.kernel.api.operation import Operation
 from nexus.kernel.bus import Bus
+from nexus.kernel.holder.holding import Holding
 from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.store.store import Store
@@ -18,14 +19,15 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    A part that stands behind sessions of a type adds its driver to `drivers` when it is made. What others should know
-    is told on the `bus`.
+    `holding` leads to the programs that outlive this process. A part that stands behind sessions of a type adds its
+    driver to `drivers` when it is made. What others should know is told on the `bus`.
     """
 
     store: Store
     data_folder: Path
     host: KernelHost
     environment: Environment
+    holding: Holding
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
 

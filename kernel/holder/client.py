@@ -189,9 +189,9 @@ class Holder:
     async def resize(self, name: str, columns: int, rows: int) -> None:
         await self._ask({"op": "resize", "name": name, "columns": columns, "rows": rows})
 
-    async def repaint(self, name: str) -> None:
-        """Make a full-screen program paint its screen anew."""
-        await self._ask({"op": "repaint", "name": name})
+    async def repaint(self, name: str, *, force: bool) -> None:
+        """Make a full-screen program paint its screen anew; without `force` only a job that is not the shell itself."""
+        await self._ask({"op": "repaint", "name": name, "force": force})
 
     async def interrupt(self, name: str) -> None:
         """Interrupt the foreground job, as ^C does."""
@@ -264,6 +264,7 @@ class Holder:
                 await self._writer.drain()
                 told = await answer
         except ConnectionError as error:
+            self._end(str(error))
             raise HolderLost(str(error)) from error
         finally:
             self._answers.pop(number, None)

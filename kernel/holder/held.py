@@ -50,7 +50,7 @@ class HeldDriver(Driver):
         """How many seconds an ended program is kept for a restart."""
         self._reading: asyncio.Task[None] | None = None
         self._readers = 0
-        self._paced = False
+        self._sole: int | None = None
         self._sent: deque[tuple[int, int]] = deque()
 
     # -- what a subclass says
@@ -138,17 +138,20 @@ class HeldDriver(Driver):
         if bool(audience.readers) != bool(self._readers):
             holder.tell({"op": "attend", "name": self.name, "watched": bool(audience.readers)})
         self._readers = audience.readers
-        if audience.sole is None:
-            if self._paced:
-                holder.tell({"op": "window", "name": self.name, "size": None})
-            self._paced = False
-            return
-        self._paced = True
+        before, self._sole = self._sole, audience.sole
+        if audience.sole is not None:
+            self._acknowledge(audience.sole)
+        elif before is not None:
+            holder.tell({"op": "window", "name": self.name, "size": None})
+
+    def _acknowledge(self, seq: int) -> None:
+        """Let the program run a window ahead of the position that the one reader is through with."""
         position = 0
-        while self._sent and self._sent[0][0] <= audience.sole:
+        while self._sent and self._sent[0][0] <= seq:
             position = self._sent.popleft()[1]
-        size = {"size": INTERACTIVE_WINDOW, "acknowledged": position}
-        holder.tell({"op": "window", "name": self.name, **size})
+        if holder := self.holding.connected:
+            size = {"size": INTERACTIVE_WINDOW, "acknowledged": position}
+            holder.tell({"op": "window", "name": self.name, **size})
 
     async def close(self, reason: str) -> None:
         from nexus.kernel.holder.client import HolderLost
@@ -216,7 +219,7 @@ class HeldDriver(Driver):
         if run:
             payloads, end = self.payloads(run), run[-1].end
             if payloads:
-                self._note(await self.output.append(payloads, marks=self.marks(end)), end)
+                await self.appended(await self.output.append(payloads, marks=self.marks(end)), end)
 
     async def _tell(self, record: Record, facts: dict[str, Any]) -> None:
         """Tell what the holder says beside the output: that it runs, that it is paused, its terminal's size."""
@@ -231,12 +234,15 @@ class HeldDriver(Driver):
         else:
             payload, event = facts, "metadata"
         last = await self.output.append([json.dumps(payload)], event=event, marks=marks)  # type: ignore[arg-type]
-        self._note(last, record.end)
+        await self.appended(last, record.end)
 
-    def _note(self, seq: int, position: int) -> None:
-        if not self._paced:
+    async def appended(self, seq: int, position: int) -> None:
+        """Learn that everything up to the spool's position is in the log, up to `seq`."""
+        if self._sole is None:
             self._sent.clear()
         self._sent.append((seq, position))
+        if self._sole is not None and self._sole >= seq:
+            self._acknowledge(seq)  # its reader was faster than we learned that it is committed
 
     async def _end(self, facts: dict[str, Any]) -> None:
         if rest := self.last_payloads():

@@ -18,6 +18,9 @@ from nexus.kernel.holder.spool import Kind, SpoolWriter
 JOINED = 64 * 1024
 """At most so much output becomes one record, and is read before others have their turn."""
 
+MOST_DRAINED = 64
+"""So many records of others' output are read at the end of a program, at most."""
+
 DISK_RETRY = 1.0
 
 
@@ -89,8 +92,15 @@ class Output:
         self._resume("quota")
         self.window(None, 0)
 
-    def _pull(self, fd: int) -> None:
-        """Read what is there, up to `JOINED` bytes, into one record."""
+    def drain(self) -> None:
+        """Read what was printed until now, as far as nothing holds it back; others may print more."""
+        for fd in list(self._sources):
+            for _ in range(MOST_DRAINED):
+                if self.paused or fd not in self._sources or not self._pull(fd):
+                    break
+
+    def _pull(self, fd: int) -> int:
+        """Read what is there, up to `JOINED` bytes, into one record. Return how many bytes it was."""
         chunks: list[bytes] = []
         size = 0
         ended = False
@@ -112,6 +122,7 @@ class Output:
             del self._sources[fd]
             if not self._sources:
                 self._ended()
+        return size
 
     def _keep(self, kind: Kind, chunks: list[bytes]) -> None:
         if self._unwritten:

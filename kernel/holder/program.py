@@ -159,9 +159,14 @@ class Program:
             window_size(self._ends.master, columns, rows)
             self.output.tell(Kind.NOTICE, {"columns": columns, "rows": rows})
 
-    def repaint(self) -> None:
-        """Make a full-screen program paint its screen anew, by a size that changes and changes back."""
+    def repaint(self, force: bool) -> None:
+        """Make a full-screen program paint its screen anew, by a size that changes and changes back.
+
+        Without `force` that is done to a job only: a shell would print its prompt twice.
+        """
         if not self.size or self._ends.master < 0:
+            return
+        if not force and targets.foreground(self._ends.master) == self._ends.pid:
             return
         columns, rows = self.size
         window_size(self._ends.master, columns, rows - 1 if rows > 2 else rows + 1)
@@ -268,6 +273,9 @@ class Program:
         """Record the exit and let go of everything."""
         if not self.running or self._status is None:
             return
+        self.output.drain()
+        if not self.running:
+            return  # that was the end of the output, and everything is done
         if self.output.paused and self.output.open:
             self._later("linger", LAST_WAIT, self._finish)  # there is more to read, once it may be
             return

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 
 class Timer:

@@ -211,7 +211,7 @@ class Service:
         return None
 
     def _do_repaint(self, head: Head, _body: bytes) -> Answer:
-        self._program(head).repaint()
+        self._program(head).repaint(bool(head.get("force")))
         return None
 
     def _do_interrupt(self, head: Head, _body: bytes) -> Answer:

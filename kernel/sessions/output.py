@@ -55,6 +55,16 @@ class SessionOutput:
         """Return the position of a source that was committed with an append, 0 when there is none."""
         return await self._log.mark(source)
 
+    async def newest(self, events: int) -> list[bytes]:
+        """Return the lines of so many of the newest events that are kept, the oldest of them first."""
+        stream = await self._log.stream(self.session.session_id)
+        after, found = max(stream.trimmed, stream.landed - events), []
+        while after < stream.landed:
+            batches = await self._log.read(stream, after)
+            found += [line for batch in batches for line in batch.lines.splitlines()]
+            after = batches[-1].last
+        return found
+
     async def status(self, state: lines.SessionState, message: str) -> int:
         return await self.append([lines.status(state, message)], event="status")
 

@@ -322,6 +322,7 @@ async def test_a_spool_that_nobody_reads_pauses_its_program_and_says_so(holder: 
 async def test_a_repaint_is_a_size_that_changes_and_changes_back(holder: Holder, run: Run) -> None:
     reading = await run("trap 'stty size' WINCH; stty size; while :; do sleep 0.02; done")
     await reading.until_printed(b"24 80\r\n")
-    await holder.repaint("p0")
+    await holder.repaint("p0", force=False)
+    await holder.repaint("p0", force=True)
     await reading.until(lambda reading: reading.stdout.count(b"\r\n") == 3)
     assert reading.stdout == b"24 80\r\n23 80\r\n24 80\r\n"
