@@ -56,6 +56,11 @@ ErrorType = Literal[
 ]
 
 
+def clipped(text: str, most: int = 200) -> str:
+    """Shorten what an error quotes of its input."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
 class NexusError(Exception):
     """An error as a value: `type`, `code` and `exit_status` of its class, a sentence and details of its own.
 

@@ -12,7 +12,7 @@ from nexus.dispatch.validation import is_text
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import Resolution, resolve, split_dotted
 from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
-from nexus.schemas.errors import NexusError, ParseError, UnknownOption, ValidationError
+from nexus.schemas.errors import NexusError, ParseError, UnknownOption, ValidationError, clipped
 
 _RAW = click.types.UNPROCESSED
 
@@ -238,11 +238,6 @@ def _parameter(option: OptionSpec, name: str) -> click.Parameter:
         declared = [f"{on[0]}/{off[0]}", *on[1:]] if off else on
         return click.Option([name, *declared], is_flag=True, default=False)
     return click.Option([name, *option.flags], type=_RAW, multiple=option.kind == "list", default=None)
-
-
-def clipped(text: str, most: int = 200) -> str:
-    """Shorten what a message quotes."""
-    return text if len(text) <= most else text[:most] + "…"
 
 
 def _unknown_option(spec: CommandSpec, error: click.exceptions.NoSuchOption) -> UnknownOption:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nexus.registry.index import CommandIndex
 from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec, Effect, GroupSpec
-from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
+from nexus.schemas.errors import AmbiguousCommand, CommandNotFound, clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool, to_ru
     if to_run and abbreviated and isinstance(node, CommandSpec) and Effect.DESTRUCTIVE in node.effects:
         full = " ".join(node.path)
         raise AmbiguousCommand(
-            given=" ".join(words[:count]),
+            given=clipped(" ".join(words[:count])),
             meanings=f"only '{full}', which destroys something and is never abbreviated",
             matches=[full],
             hint=f"nexus {full} --help",
@@ -76,7 +76,7 @@ def _completed(index: CommandIndex, path: CommandPath, start: str) -> CommandPat
         given = " ".join((*path, start))
         full = [" ".join((*path, name)) for name in matches]
         raise AmbiguousCommand(
-            given=given, meanings=", ".join(full), matches=full, hint=f"nexus help {' '.join(path)}".rstrip()
+            given=clipped(given), meanings=", ".join(full), matches=full, hint=f"nexus help {' '.join(path)}".rstrip()
         )
     return (*path, matches[0]) if matches else (*path, start)
 
@@ -88,4 +88,4 @@ def _not_found(index: CommandIndex, path: CommandPath, given: list[str]) -> Comm
     near = get_close_matches(given[-1].casefold(), available, n=3, cutoff=0.5)
     suggestions = [" ".join((*path, name)) for name in near]
     hint = f"nexus help {suggestions[0]}" if suggestions else f"nexus help {' '.join(path)}".rstrip()
-    return CommandNotFound(given=" ".join(given), suggestions=suggestions, available=available, hint=hint)
+    return CommandNotFound(given=clipped(" ".join(given)), suggestions=suggestions, available=available, hint=hint)
