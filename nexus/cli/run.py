@@ -95,6 +95,8 @@ class _CommandLine:
         call = self._call
         for warning in answer.warnings:
             await call.stderr.write(log_line("warning", warning, answer.envelope))
+        for detail in answer.details:
+            await call.stderr.write(log_line("debug", detail, answer.envelope))
         screen = Screen(call.stdout.is_terminal, call.columns, _wants_colour(call))
         await call.stdout.write(render(answer.envelope, self._output(), screen))
 

@@ -1,6 +1,7 @@
 """The kernel's API for handlers: typed answers, and every failure as an error of ours."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,7 +47,8 @@ def _parameters(query: Mapping[str, Any]) -> dict[str, str]:
 class HttpApiClient:
     """One command's face of the API; the connections that `connect` gives are shared by many commands.
 
-    Nothing is connected, and httpx is not imported, before the first call.
+    Nothing is connected, and httpx is not imported, before the first call. `calls` tells what was asked, and how long
+    each answer took.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class HttpApiClient:
         idempotency_key: str | None = None,
         token: str | None = None,
     ) -> None:
+        self.calls: list[str] = []
         self._connect = connect
         self._idempotency_key = idempotency_key
         self._writes = 0
@@ -133,12 +136,15 @@ class HttpApiClient:
             content = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = self._headers_for(method, content)
         client = await self._connect()
+        begun = time.perf_counter()
         try:
             response = await client.request(
                 method, _filled(path, at or {}), params=_parameters(query or {}), content=content, headers=headers
             )
         except httpx.HTTPError as error:
             raise _transport_error(error, method, str(client.base_url)) from error
+        finally:
+            self.calls.append(f"{method} {path} took {(time.perf_counter() - begun) * 1000:.1f} ms")
         if response.is_error:
             raise _reported(response)
         try:

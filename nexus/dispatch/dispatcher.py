@@ -47,10 +47,11 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The envelope, and what is to be said on stderr beside it."""
+    """The envelope, and what is to be said on stderr beside it: warnings always, details to who asked for them."""
 
     envelope: Envelope
     warnings: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -74,7 +75,7 @@ async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | LineSt
         command = " ".join(invocation.spec.path)
         told = execution_error(fault, runtime.folders.state / "logs", invocation.request_id, command)
         envelope = failure([told.entry()], invocation.request_id)
-    return Answer(envelope, execution.warnings)
+    return Answer(envelope, execution.warnings, execution.details)
 
 
 class _Execution:
@@ -88,6 +89,13 @@ class _Execution:
     @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(self._surroundings.contexts.warnings) if self._surroundings else ()
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        if not self._invocation.flags.verbose or self._surroundings is None:
+            return ()
+        handler = f"{self._invocation.spec.handler_id} ran in context {self._surroundings.contexts.name}"
+        return (handler, *self._surroundings.api.calls)
 
     async def run(self) -> "Envelope | LineStream":
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""

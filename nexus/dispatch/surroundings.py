@@ -11,7 +11,7 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
 from nexus.schemas.command import GlobalFlags
-from nexus.schemas.errors import ValidationError
+from nexus.schemas.errors import NotFound, ValidationError
 
 if TYPE_CHECKING:
     import httpx
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from nexus.schemas.session import TransportName
     from nexus.sessions.client import SessionClient
 
+LOCAL_PROFILE = "local"
+"""The profile that is always there: the kernel on this machine."""
+
+_SERVER_HINT = "nexus settings config set --key server.url --value http://127.0.0.1:3001"
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -56,6 +60,8 @@ class Surroundings:
         self.contexts = ContextFiles(runtime.folders.state / "contexts", name)
         self.token = call.environment.get("NEXUS_TOKEN") or None
         self._flags = flags
+        if flags.profile not in (None, LOCAL_PROFILE):
+            raise NotFound(resource="profile", reference=flags.profile, available=[LOCAL_PROFILE], hint=_SERVER_HINT)
         key = flags.idempotency_key
         self.api = HttpApiClient(
             self._connect,

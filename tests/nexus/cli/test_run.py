@@ -215,3 +215,16 @@ async def test_begun_again_after_a_death_a_read_runs_and_a_write_is_told_as_unkn
     assert status == 0
     status, envelope = await answer(replace(make_call("talk", "memory", "forget", "--yes"), again=True), runtime)
     assert (status, envelope["errors"][0]["code"]) == (5, "OUTCOME_UNKNOWN")
+
+
+async def test_a_profile_that_does_not_exist_is_told(runtime: Runtime, make_call: Any) -> None:
+    status, envelope = await answer(make_call("talk", "word", "say", "--text", "x", "--profile", "nope"), runtime)
+    assert (status, envelope["errors"][0]["details"]["resource"]) == (4, "profile")
+
+
+async def test_verbose_tells_what_ran_on_stderr_as_json_lines(runtime: Runtime, make_call: Any) -> None:
+    call = make_call("talk", "word", "say", "--text", "x", "--verbose")
+    _, envelope = await answer(call, runtime)
+    (record,) = [json.loads(line) for line in bytes(call.stderr.written).splitlines()]
+    assert (record["level"], record["requestId"]) == ("debug", envelope["requestId"])
+    assert "handler_talk_word_say" in record["message"]
