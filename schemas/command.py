@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from nexus.schemas.context import ContextKind, ContextState, ContextUpdate
 from nexus.schemas.errors import NexusError
+from nexus.schemas.front import Forward, Fronts
 from nexus.schemas.model import Model, StrictModel
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class CommandSpec:
     effects: tuple[Effect, ...] = (Effect.READ,)
     context: tuple[ContextKind, ...] = ()
     session_type: str | None = None
+    command_line_only: bool = False
     examples: tuple[Example, ...] = ()
     errors: tuple[str, ...] = ()
     exit_codes: tuple[int, ...] = ()
@@ -275,6 +277,7 @@ class ExecutionContext(Generic[Args]):
         catalog: CommandCatalog,
         api: ApiClient,
         stdin: StandardInput,
+        fronts: Fronts,
         cwd: Path,
         environment: Mapping[str, str],
         request_id: str,
@@ -292,6 +295,7 @@ class ExecutionContext(Generic[Args]):
         self.catalog = catalog
         self.api = api
         self.stdin = stdin
+        self.fronts = fronts
         self.cwd = cwd
         self.environment = environment
         self.request_id = request_id
@@ -325,6 +329,8 @@ class CommandHandler(Generic[Args, Result]):
 
     The docstring's first line is the summary, the rest the description. `execute` may be `async def`, and must not
     block then. Raise errors of `nexus.schemas.errors`; whatever else is raised becomes `EXECUTION_ERROR`.
+
+    `command_line_only` marks what takes the caller's stdin and stdout for itself: batch and MCP do not offer it.
     """
 
     path: ClassVar[CommandPath]
@@ -333,6 +339,7 @@ class CommandHandler(Generic[Args, Result]):
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.READ})
     context: ClassVar[tuple[ContextKind, ...]] = ()
     session_type: ClassVar[str | None] = None
+    command_line_only: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()
     errors: ClassVar[tuple[type[NexusError], ...]] = ()
     events: ClassVar[tuple[str, ...]] = ()
@@ -349,3 +356,11 @@ class CommandHandler(Generic[Args, Result]):
     def required_context(self) -> tuple[ContextKind, ...]:
         """Return the selections that must be there before `execute` runs."""
         return self.context
+
+
+class ForwardingHandler(CommandHandler[Args, Result]):
+    """A command that stands for another: it is not executed, `--dry-run` and `--yes` are the other's."""
+
+    def forward(self, args: Args) -> Forward:
+        """Return the command line to run in its place."""
+        raise NotImplementedError

@@ -4,6 +4,7 @@
     ├── ParseError           PARSE_ERROR             2   the words cannot be read
     │   ├── UnknownOption    UNKNOWN_OPTION          2
     │   ├── AmbiguousCommand AMBIGUOUS_COMMAND       2
+    │   ├── NotOffered       COMMAND_NOT_OFFERED     2   the command wants a command line of its own
     │   └── InputInvalid     INPUT_INVALID           2   --input is no JSON object
     ├── ValidationError      VALIDATION_ERROR        2
     │   ├── ConfigInvalid    CONFIG_INVALID          2
@@ -154,6 +155,14 @@ class AmbiguousCommand(ParseError):
 
     code = "AMBIGUOUS_COMMAND"
     sentence = "'{given}' can mean {meanings}."
+
+
+class NotOffered(ParseError):
+    """A command that takes stdin and stdout for itself, or runs other commands, where one command is wanted."""
+
+    code = "COMMAND_NOT_OFFERED"
+    sentence = "'{command}' runs on a command line of its own only."
+    hint = "nexus help {command}"
 
 
 class InputInvalid(ParseError):

@@ -12,28 +12,12 @@ the `close`, at once. When the printer's process died, the next one gives the co
 behind it: no metadata a second time, no line twice, none missing.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-StopReason = Literal["user-requested", "terminated", "hung-up", "timeout", "error"]
-"""Why a reader stops: SIGINT, SIGTERM, SIGHUP, the command's time-out, a fault."""
+from nexus.schemas.stream import STOP_STATUS, Lines, OutputStream, StopReason
 
-STOP_STATUS: dict[StopReason, int] = {
-    "user-requested": 130,
-    "terminated": 143,
-    "hung-up": 129,
-    "timeout": 5,
-    "error": 1,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """One line or more, each whole and ended by a newline. `last` is the log's position after them."""
-
-    data: bytes
-    last: int
+__all__ = ["STOP_STATUS", "LineStream", "Lines", "OutputStream", "Printed", "StopReason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +30,12 @@ class Printed:
     lines: int
 
 
-class LineStream(Protocol):
+class LineStream(OutputStream, Protocol):
     """The lines of one session for one reader: one `metadata` first, one `close` last.
 
     Iterating pulls: nothing is read ahead of the printer but a bounded buffer, so a slow one lags on the log and slows
-    nobody. `session_id` and `epoch` are known from the first item on; they name the position for `Printed`.
+    nobody. `session_id` and `epoch` are known from the first item on; they name the position for `Printed`. `stop`
+    makes the iteration yield its `interrupt` and `close`; once only.
     """
 
     @property
@@ -58,18 +43,3 @@ class LineStream(Protocol):
 
     @property
     def epoch(self) -> int: ...
-
-    @property
-    def exit_status(self) -> int:
-        """What the command exits with, once the iteration has ended."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[Lines]: ...
-
-    def stop(self, reason: StopReason) -> None:
-        """End the stream now: the iteration yields its `interrupt` and `close` and is over. Never blocks; once only."""
-        ...
-
-    async def aclose(self) -> None:
-        """Let go of the session's connection. Safe at any time, more than once."""
-        ...

@@ -26,6 +26,18 @@ class Parsed:
     flags: GlobalFlags
 
 
+def command_of(index: CommandIndex, parsed: Parsed) -> tuple[CommandSpec, dict[str, Any]]:
+    """Return the command to run and its arguments: the one that was named, or help or version about it."""
+    node, flags = parsed.node, parsed.flags
+    if flags.version:
+        return _command(index, "version"), {}
+    if flags.help and node.path != ("help",):
+        return _command(index, "help"), {"path": list(node.path)}
+    if not isinstance(node, CommandSpec):
+        raise LookupError("a group was not turned into help")
+    return node, parsed.arguments
+
+
 def _takes_value(flag: str) -> bool:
     return GLOBAL_FLAGS[flag].kind != "boolean"
 

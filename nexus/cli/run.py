@@ -1,25 +1,25 @@
 """The command-line front: one call in, its bytes out, an exit status back."""
 
 import asyncio
-import json
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.cli.parse import Parsed, parse
+from nexus.cli.parse import Parsed, command_of, parse
 from nexus.cli.signals import ENDED_BY
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of, request_id_of
+from nexus.output.log import log_line
 from nexus.output.render import Screen, render
-from nexus.schemas.command import CommandSpec, GlobalFlags
-from nexus.schemas.envelope import Envelope, failure, new_request_id
-from nexus.schemas.errors import NexusError, ReaderGone
-from nexus.schemas.model import rfc3339
+from nexus.schemas.command import GlobalFlags
+from nexus.schemas.envelope import failure, new_request_id
+from nexus.schemas.errors import NexusError, NotOffered, ReaderGone
+from nexus.schemas.front import Forward
 
 if TYPE_CHECKING:
-    from nexus.sessions.stream import LineStream
+    from nexus.schemas.stream import OutputStream
 
 _CLEANUP_SECONDS = 2.0
 
@@ -45,11 +45,15 @@ class _CommandLine:
     async def run(self) -> int:
         """Answer, and return the exit status. Raises `ReaderGone`."""
         try:
-            answer = await self._until_signalled(self._read())
+            invocation = self._read()
+            answer = await self._until_signalled(invocation)
+            if isinstance(answer, Forward):
+                invocation = self._read_line(answer)
+                answer = _not_again(await self._until_signalled(invocation))
             if not isinstance(answer, Answer):
                 from nexus.cli.streaming import print_stream
 
-                return await print_stream(answer, self._call, self._flags.timeout)
+                return await print_stream(answer, self._call, _seconds_of_stream(invocation))
         except NexusError as error:
             answer = Answer(failure(error.entries(), self._request_id))
         except Exception as fault:  # noqa: BLE001 -- the contract: a bug of ours is an envelope too
@@ -62,9 +66,20 @@ class _CommandLine:
         """Read the words. Raises what parsing raises, with the output format known if the words say it."""
         self._use(_flags_in_vain(self._call.argv))
         parsed = parse(self._runtime.index, list(self._call.argv), abbreviations=True)
+        return self._understood(parsed)
+
+    def _read_line(self, forward: Forward) -> Invocation:
+        """Read the line that takes the place of the words. Raises what parsing raises."""
+        from nexus.exec.line import parse_line
+
+        words, parsed = parse_line(self._runtime.index, forward.line, self._flags)
+        self._call = replace(self._call, argv=tuple(words))
+        return self._understood(parsed)
+
+    def _understood(self, parsed: Parsed) -> Invocation:
         self._use(parsed.flags)
         self._request_id = request_id_of(parsed.flags, self._request_id)
-        spec, arguments = _asked_for(parsed, self._runtime)
+        spec, arguments = command_of(self._runtime.index, parsed)
         return Invocation(spec, arguments, parsed.flags, self._call, self._config, self._request_id)
 
     def _use(self, flags: GlobalFlags) -> None:
@@ -72,7 +87,7 @@ class _CommandLine:
             self._flags = flags
             self._config = configuration_of(self._runtime, self._call, flags)
 
-    async def _until_signalled(self, invocation: Invocation) -> "Answer | LineStream":
+    async def _until_signalled(self, invocation: Invocation) -> "Answer | OutputStream | Forward":
         """Dispatch; the first signal that ends a command cancels the work, which has two seconds to clean up."""
         work = asyncio.create_task(dispatch(invocation, self._runtime))
         signalled = asyncio.create_task(self._call.signals.next())
@@ -94,9 +109,9 @@ class _CommandLine:
     async def _print(self, answer: Answer) -> None:
         call = self._call
         for warning in answer.warnings:
-            await call.stderr.write(log_line("warning", warning, answer.envelope))
+            await call.stderr.write(log_line("warning", warning, answer.envelope.request_id))
         for detail in answer.details:
-            await call.stderr.write(log_line("debug", detail, answer.envelope))
+            await call.stderr.write(log_line("debug", detail, answer.envelope.request_id))
         screen = Screen(call.stdout.is_terminal, call.columns, _wants_colour(call))
         await call.stdout.write(render(answer.envelope, self._output(), screen))
 
@@ -108,18 +123,15 @@ class _CommandLine:
             return self._flags.output or "json"
 
 
-def _asked_for(parsed: Parsed, runtime: Runtime) -> tuple[CommandSpec, dict[str, object]]:
-    """Return the command to run: the one that was named, or help or version about it."""
-    node, flags = parsed.node, parsed.flags
-    name = "version" if flags.version else "help" if flags.help and node.path != ("help",) else None
-    if name is None:
-        if not isinstance(node, CommandSpec):
-            raise LookupError("a group was not turned into help")
-        return node, parsed.arguments
-    built_in = runtime.index.node((name,))
-    if not isinstance(built_in, CommandSpec):
-        raise LookupError(f"the built-in command {name} is not in the index")
-    return built_in, {"path": list(node.path)} if name == "help" else {}
+def _not_again(answer: "Answer | OutputStream | Forward") -> "Answer | OutputStream":
+    if isinstance(answer, Forward):
+        raise NotOffered(command="exec")
+    return answer
+
+
+def _seconds_of_stream(invocation: Invocation) -> float | None:
+    """A stream of a session ends at `--timeout`; batch and MCP give it to each command that they run."""
+    return None if invocation.spec.command_line_only else invocation.flags.timeout
 
 
 def _flags_in_vain(argv: tuple[str, ...]) -> GlobalFlags:
@@ -136,14 +148,3 @@ def _wants_colour(call: Call) -> bool:
     """Colour only on a terminal that can, and for people who want it (no-color.org)."""
     environment = call.environment
     return call.stdout.is_terminal and not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb"
-
-
-def log_line(level: str, message: str, envelope: Envelope) -> bytes:
-    """Return one log record as stderr carries it: a JSON object a line."""
-    record = {
-        "timestamp": rfc3339(datetime.now(UTC)),
-        "level": level,
-        "message": message,
-        "requestId": envelope.request_id,
-    }
-    return json.dumps(record).encode() + b"\n"

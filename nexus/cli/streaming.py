@@ -5,7 +5,7 @@ import asyncio
 from nexus.call import Call
 from nexus.cli.signals import ENDED_BY
 from nexus.schemas.errors import HungUp, Interrupted, Terminated
-from nexus.sessions.stream import STOP_STATUS, LineStream, StopReason
+from nexus.schemas.stream import STOP_STATUS, OutputStream, StopReason
 
 _REASONS: dict[type[Interrupted], StopReason] = {
     Interrupted: "user-requested",
@@ -16,7 +16,7 @@ _LAST_LINES_SECONDS = 2.0
 """How long a reader that is slow to take the last lines is waited for."""
 
 
-async def print_stream(stream: LineStream, call: Call, seconds: float | None) -> int:
+async def print_stream(stream: OutputStream, call: Call, seconds: float | None) -> int:
     """Print the stream and return the exit status; `seconds` ends it with the reason timeout.
 
     Raises what the stream raises before its first lines, and `ReaderGone`.
@@ -40,7 +40,7 @@ async def print_stream(stream: LineStream, call: Call, seconds: float | None) ->
         await stream.aclose()
 
 
-async def _pump(stream: LineStream, call: Call) -> None:
+async def _pump(stream: OutputStream, call: Call) -> None:
     async for lines in stream:
         await call.stdout.write(lines.data)
 

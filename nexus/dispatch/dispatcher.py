@@ -16,6 +16,7 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.dispatch.again import check_again
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
+from nexus.dispatch.fronts import CommandFronts
 from nexus.dispatch.inputs import arguments_from_input
 from nexus.dispatch.permission import check_permission
 from nexus.dispatch.runtime import Runtime
@@ -23,14 +24,15 @@ from nexus.dispatch.surroundings import Surroundings
 from nexus.dispatch.validation import is_text, validation_error
 from nexus.output.shape import shaped
 from nexus.registry.registry import Handler
-from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, GlobalFlags, Outcome
+from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, ForwardingHandler, GlobalFlags, Outcome
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
 from nexus.schemas.envelope import Envelope, failure, success
 from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
+from nexus.schemas.front import Forward
 
 if TYPE_CHECKING:
     from nexus.schemas.session import Session
-    from nexus.sessions.stream import LineStream
+    from nexus.schemas.stream import OutputStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,11 @@ class Answer:
         return status if isinstance(status, int) else 1
 
 
-async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | LineStream":
-    """Run a command and return its answer, or the stream of one that streams; nothing but cancellation is raised."""
+async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | OutputStream | Forward":
+    """Run a command; nothing but cancellation is raised.
+
+    Returns its answer, the stream of one that streams, or the line of one that stands for another.
+    """
     execution = _Execution(invocation, runtime)
     try:
         envelope = await execution.run()
@@ -97,7 +102,7 @@ class _Execution:
         handler = f"{self._invocation.spec.handler_id} ran in context {self._surroundings.contexts.name}"
         return (handler, *self._surroundings.api.calls)
 
-    async def run(self) -> "Envelope | LineStream":
+    async def run(self) -> "Envelope | OutputStream | Forward":
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
         self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.config, asked.request_id)
@@ -108,7 +113,7 @@ class _Execution:
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds) from error
 
-    async def _answer(self, around: Surroundings) -> "Envelope | LineStream":
+    async def _answer(self, around: Surroundings) -> "Envelope | OutputStream | Forward":
         asked = self._invocation
         handler = self._handler()
         raw = dict(asked.arguments)
@@ -116,6 +121,8 @@ class _Execution:
             raw = await arguments_from_input(asked.flags.input, asked.call, asked.spec) | raw
         state = await self._context(handler, around)
         args = self._arguments(handler, raw)
+        if isinstance(handler, ForwardingHandler):
+            return handler.forward(args)
         check_permission(asked.spec, around.server, around.token)
         session = await self._session(around)
         if asked.flags.dry_run:
@@ -129,7 +136,7 @@ class _Execution:
         outcome = await _execute(handler, context)
         changes = await self._apply(outcome.context_update, around)
         if is_stream(outcome.result):
-            stream: LineStream = outcome.result
+            stream: OutputStream = outcome.result
             return stream
         data = self._validated(handler, outcome.result)
         if changes:
@@ -183,6 +190,7 @@ class _Execution:
             catalog=self._runtime.index,
             api=around.api,
             stdin=asked.call.stdin,
+            fronts=CommandFronts(asked.call, asked.flags, self._runtime),
             cwd=asked.call.cwd,
             environment=asked.call.environment,
             request_id=asked.request_id,

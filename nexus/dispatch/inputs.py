@@ -1,10 +1,11 @@
 """`--input FILE|-`: a command's arguments as one JSON object, under what the flags say."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nexus.call import Call
-from nexus.schemas.command import CommandSpec
+from nexus.schemas.command import CommandSpec, OptionSpec
 from nexus.schemas.errors import InputInvalid
 
 MOST_INPUT_BYTES = 16 * 1024 * 1024
@@ -29,12 +30,12 @@ async def arguments_from_input(source: str, call: Call, spec: CommandSpec) -> di
         raise InputInvalid.because(
             "--input wants a JSON object of arguments.", expected="object", hint=f"nexus schema {' '.join(spec.path)}"
         )
-    return by_argument_name(found, spec)
+    return by_argument_name(found, spec.options)
 
 
-def by_argument_name(given: dict[str, Any], spec: CommandSpec) -> dict[str, Any]:
+def by_argument_name(given: Mapping[str, Any], options: Iterable[OptionSpec]) -> dict[str, Any]:
     """Name arguments as the model does, whether they came as `contentPath`, `content-path` or `content_path`."""
-    names = {_plain(option.name): option.name for option in spec.options}
+    names = {_plain(option.name): option.name for option in options}
     return {names.get(_plain(key), key): value for key, value in given.items()}
 
 

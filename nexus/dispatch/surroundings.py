@@ -27,7 +27,8 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def _header_safe(value: str, flag: str) -> str:
+def header_safe(value: str, flag: str) -> str:
+    """Return a value that a header can carry. Raises `ValidationError`."""
     if not _HEADER_SAFE.fullmatch(value):
         raise ValidationError.because(
             f"{flag} takes 1 to 200 visible ASCII characters.", field=flag.lstrip("-").replace("-", "_")
@@ -37,7 +38,7 @@ def _header_safe(value: str, flag: str) -> str:
 
 def request_id_of(flags: GlobalFlags, fresh: str) -> str:
     """Return the request id that was given, or the fresh one. Raises `ValidationError`."""
-    return fresh if flags.request_id is None else _header_safe(flags.request_id, "--request-id")
+    return fresh if flags.request_id is None else header_safe(flags.request_id, "--request-id")
 
 
 def _traceparent(environment_value: str | None) -> str:
@@ -67,7 +68,7 @@ class Surroundings:
             self._connect,
             request_id=request_id,
             traceparent=_traceparent(call.environment.get("TRACEPARENT")),
-            idempotency_key=None if key is None else _header_safe(key, "--idempotency-key"),
+            idempotency_key=None if key is None else header_safe(key, "--idempotency-key"),
             token=self.token,
         )
 

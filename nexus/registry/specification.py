@@ -119,6 +119,7 @@ def specification_of(handler: type[CommandHandler[Any, Any]]) -> CommandSpec:
         effects=effects,
         context=handler.context,
         session_type=handler.session_type,
+        command_line_only=handler.command_line_only,
         examples=handler.examples,
         errors=_error_codes(handler),
         exit_codes=_exit_codes(handler),

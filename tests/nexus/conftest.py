@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 from pydantic import Field
 
 from nexus.call import Call
 from nexus.cli.flags import GLOBAL_FLAGS
+from nexus.dispatch.runtime import Runtime
 from nexus.registry.index import CommandIndex, IndexFile, write_index
 from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
@@ -182,6 +184,27 @@ class Sent:
 
     async def next(self) -> int:
         return await self.queue.get()
+
+
+@dataclass
+class Folders:
+    """Every place below one folder."""
+
+    config: Path
+    state: Path
+    data: Path
+
+
+class NoKernel:
+    """The kernel of commands that need none."""
+
+    async def transport(self) -> httpx.AsyncBaseTransport:
+        raise AssertionError("this command needs no kernel")
+
+
+@pytest.fixture
+def runtime(tree: CommandIndex, tmp_path: Path) -> Runtime:
+    return Runtime(NoKernel(), Folders(tmp_path / "config", tmp_path / "state", tmp_path / "data"), tree)
 
 
 CallMaker = Callable[..., Call]

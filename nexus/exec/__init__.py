@@ -1,0 +1,1 @@
+"""Command lines as text and as records: tokenizing without a shell, exec, batch."""

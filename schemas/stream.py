@@ -1,0 +1,46 @@
+"""What a command that writes more than one answer hands to whoever prints: whole lines, and when it is over."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+StopReason = Literal["user-requested", "terminated", "hung-up", "timeout", "error"]
+"""Why a reader stops: SIGINT, SIGTERM, SIGHUP, the command's time-out, a fault."""
+
+STOP_STATUS: dict[StopReason, int] = {
+    "user-requested": 130,
+    "terminated": 143,
+    "hung-up": 129,
+    "timeout": 5,
+    "error": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """One line or more, each whole and ended by a newline. `last` is the position that they reach.
+
+    Of a session's stream it is the seq in the log, of other streams the number of lines so far.
+    """
+
+    data: bytes
+    last: int
+
+
+class OutputStream(Protocol):
+    """Lines as they come, pulled by the printer, so that a slow one slows nothing but this command."""
+
+    @property
+    def exit_status(self) -> int:
+        """What the command exits with, once the iteration has ended."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Lines]: ...
+
+    def stop(self, reason: StopReason) -> None:
+        """End the stream now: the iteration yields what is left, little and at once, and is over. Never blocks."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what the stream holds. Safe at any time, more than once."""
+        ...
