@@ -32,11 +32,11 @@ class RunBatch(CommandHandler[BatchArguments, OutputStream]):
     errors = (InputInvalid,)
     examples = (
         Example(
-            line="""echo '{"command": "agent project list --limit 5"}' | nexus batch""",
+            line="""nexus batch <<< '{"command": "agent project list --limit 5"}'""",
             shows="A command as a line",
         ),
         Example(
-            line="""echo '{"path": "agent.project.list", "args": {"limit": 5}, "id": 7}' | nexus batch""",
+            line="""nexus batch <<< '{"path": "agent.project.list", "args": {"limit": 5}, "id": 7}'""",
             shows="A command as its path and arguments, with an id",
         ),
     )
