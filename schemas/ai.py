@@ -9,6 +9,7 @@ from nexus.schemas.envelope import ErrorEntry
 from nexus.schemas.model import Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 from nexus.schemas.project import Name
+from nexus.schemas.session import CallerSurroundings
 
 BackendKind = Literal["model", "agent", "script"]
 BackendReference = Annotated[
@@ -60,14 +61,9 @@ class AiSettings(StrictModel):
 
 
 class AiCaller(StrictModel):
-    """Whose keys and programs are used, for this one request. `limits` are (number, soft, hard).
+    """Whose keys and programs are used, for this one request; without `surroundings` the kernel's own are."""
 
-    Without `environment` the kernel's own is used.
-    """
-
-    environment: dict[str, str] | None = Field(default=None, repr=False)
-    umask: int | None = Field(default=None, ge=0, le=0o777)
-    limits: list[tuple[int, int, int]] = Field(default_factory=list, max_length=64)
+    surroundings: CallerSurroundings | None = None
     settings: AiSettings = Field(default_factory=AiSettings)
 
 

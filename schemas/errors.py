@@ -14,7 +14,8 @@
     ├── AuthError            AUTHENTICATION_REQUIRED 3
     │   ├── AuthInvalid      AUTHENTICATION_INVALID  3
     │   ├── AiKeyMissing     AI_KEY_MISSING          3   a model's provider wants a key
-    │   └── AiKeyRefused     AI_KEY_REFUSED          3
+    │   ├── AiKeyRefused     AI_KEY_REFUSED          3
+    │   └── AiSignInRequired AI_SIGN_IN_REQUIRED     3   a coding agent is not signed in
     ├── PermissionDenied     PERMISSION_DENIED       3
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
@@ -237,6 +238,14 @@ class AiKeyRefused(AuthError):
     code = "AI_KEY_REFUSED"
     sentence = "The back end {backend} does not take the key in {variable}."
     hint = "Set {variable} to a key that is valid there."
+
+
+class AiSignInRequired(AuthError):
+    """A coding agent is not signed in with its provider."""
+
+    code = "AI_SIGN_IN_REQUIRED"
+    sentence = "The coding agent {backend} wants you to sign in."
+    hint = "Run {program} once in a terminal and sign in, or set its key in your environment."
 
 
 class PermissionDenied(NexusError):

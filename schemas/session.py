@@ -73,7 +73,7 @@ class CallerSurroundings(StrictModel):
     `limits` maps `resource.RLIMIT_*` numbers to (soft, hard).
     """
 
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict, repr=False)
     umask: int = Field(default=0o077, ge=0, le=0o777)
     limits: dict[int, tuple[int, int]] = Field(default_factory=dict)
 

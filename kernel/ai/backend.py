@@ -1,21 +1,12 @@
 """The contract of a back end: what answers in an AI session."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from nexus.kernel.ai.chunks import Chunk, Turn
 from nexus.kernel.host import Environment
 from nexus.schemas.ai import Permissions
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whose keys and programs a back end may use, for one request; nothing of it is kept longer than the back end."""
-
-    environment: Environment = field(repr=False)
-    umask: int = 0o077
-    limits: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nexus.kernel.ai.backend import Caller
 from nexus.schemas.ai import AiSettings, Backend, BackendKind
 from nexus.schemas.errors import AiBackendMissing, AiKeyMissing, ExtraMissing, ProgramMissing, ValidationError
+from nexus.schemas.session import CallerSurroundings
 
 ProviderName = Literal["openai", "anthropic", "google", "ollama"]
 
@@ -112,7 +112,7 @@ class Choice:
         )
 
 
-def choose(reference: str | None, caller: Caller, settings: AiSettings) -> Choice:
+def choose(reference: str | None, caller: CallerSurroundings, settings: AiSettings) -> Choice:
     """Return the back end that is meant: the one that is named, the configured one, or the first that is there.
 
     Raises `ValidationError` for a name that there is not, and `AiKeyMissing`, `ProgramMissing` or `AiBackendMissing`
@@ -138,7 +138,7 @@ def choose(reference: str | None, caller: Caller, settings: AiSettings) -> Choic
     )
 
 
-def listed(caller: Caller, settings: AiSettings) -> Iterator[Backend]:
+def listed(caller: CallerSurroundings, settings: AiSettings) -> Iterator[Backend]:
     """Yield every back end that has a name of its own, as it stands for the caller."""
     for provider in PROVIDERS.values():
         try:
@@ -160,7 +160,7 @@ def _absent(
     return Backend(name=name, kind=kind, title=title, available=False, needs=needs, **known)
 
 
-def _first(caller: Caller, settings: AiSettings) -> Choice:
+def _first(caller: CallerSurroundings, settings: AiSettings) -> Choice:
     for provider in PROVIDERS.values():
         # A server without a key cannot be seen in the environment: it counts when its address is set.
         if provider.needs_key or _address(provider, caller.environment, settings):
@@ -182,7 +182,7 @@ def _first(caller: Caller, settings: AiSettings) -> Choice:
     )
 
 
-def _provider(provider: Provider, model: str | None, caller: Caller, settings: AiSettings) -> Choice:
+def _provider(provider: Provider, model: str | None, caller: CallerSurroundings, settings: AiSettings) -> Choice:
     own = _address(provider, caller.environment, settings)
     variable, key = next(
         ((name, caller.environment[name]) for name in provider.keys if caller.environment.get(name)),
@@ -221,7 +221,7 @@ def _address(provider: Provider, environment: Mapping[str, str], settings: AiSet
     return f"{url}/v1" if provider.name == "ollama" and url.count("/") == 2 else url
 
 
-def _agent(agent: Agent, caller: Caller) -> Choice:
+def _agent(agent: Agent, caller: CallerSurroundings) -> Choice:
     for command in agent.commands:
         if found := shutil.which(command[0], path=caller.environment.get("PATH", "")):
             return Choice(agent.name, agent.name, "agent", agent.title, command=(found, *command[1:]))
@@ -229,7 +229,7 @@ def _agent(agent: Agent, caller: Caller) -> Choice:
     raise ProgramMissing(resource=agent.title, program=program, hint=f"npm install -g {agent.install}")
 
 
-def _any_agent(reference: str, line: str, caller: Caller) -> Choice:
+def _any_agent(reference: str, line: str, caller: CallerSurroundings) -> Choice:
     try:
         words = shlex.split(line)
     except ValueError as error:

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from nexus.kernel.ai.backend import Caller
 from nexus.kernel.ai.catalog import Choice, require_extra
 from nexus.kernel.ai.chunks import Chunk, Finish, Thought, Token, Turn, Usage
 from nexus.kernel.ai.failures import Asked, told
 from nexus.kernel.ai.network import CONNECT_SECONDS, certificates, proxy_of
 from nexus.schemas.ai import TokenUsage
 from nexus.schemas.errors import AiRequestRefused, NexusError
+from nexus.schemas.session import CallerSurroundings
 
 if TYPE_CHECKING:
     import httpx2
@@ -29,7 +29,9 @@ class ProviderBackend:
     kept = False
     agent_session: str | None = None
 
-    def __init__(self, choice: Choice, caller: Caller, *, seconds: float, context_window: int | None = None) -> None:
+    def __init__(
+        self, choice: Choice, caller: CallerSurroundings, *, seconds: float, context_window: int | None = None
+    ) -> None:
         self._choice = choice
         self._caller = caller
         self._seconds = seconds

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from nexus.kernel.ai.backend import Caller
 from nexus.kernel.ai.catalog import choose
 from nexus.kernel.ai.chunks import Chunk, Finish, Token, Turn, Usage
 from nexus.kernel.ai.provider import ProviderBackend
 from nexus.schemas.ai import AiSettings
 from nexus.schemas.errors import NexusError
+from nexus.schemas.session import CallerSurroundings
 from tests.kernel.ai.servers import ModelServer, model_server
 
 KEY = "sk-very-secret-0815"
@@ -18,7 +18,7 @@ HELLO = (Turn("user", "Hello"),)
 
 
 def backend_at(server: ModelServer, *, model: str | None = "tiny", seconds: float = 20.0) -> ProviderBackend:
-    caller = Caller({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url})
+    caller = CallerSurroundings(environment={"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url})
     settings = AiSettings(models={"openai": model} if model else {})
     return ProviderBackend(choose("openai", caller, settings), caller, seconds=seconds)
 
@@ -66,7 +66,7 @@ async def test_a_server_of_ones_own_is_asked_for_its_first_model() -> None:
 
 async def test_a_server_of_ones_own_needs_no_key() -> None:
     async with model_server() as server:
-        caller = Caller({"OPENAI_BASE_URL": server.url})
+        caller = CallerSurroundings(environment={"OPENAI_BASE_URL": server.url})
         choice = choose("openai:tiny", caller, AiSettings())
         assert text_of(await all_of(ProviderBackend(choice, caller, seconds=20))) == "Hello, Wörld 🌍"
     assert KEY not in server.headers[-1]["authorization"]
