@@ -9,6 +9,7 @@ from typing import Self
 
 from starlette.applications import Starlette
 
+from nexus.kernel.ai.chats import AiChats
 from nexus.kernel.api.app import application
 from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
@@ -22,6 +23,7 @@ from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
+from nexus.kernel.projects.watch import RoadmapWatch
 from nexus.kernel.sessions.part import SessionsPart
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
@@ -41,6 +43,8 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Roadmaps,
     Chats,
     Templates,
+    AiChats,
+    RoadmapWatch,
     Files,
     Network,
     Terminals,

@@ -67,10 +67,10 @@ class AiCaller(StrictModel):
     settings: AiSettings = Field(default_factory=AiSettings)
 
 
-class BackendCheck(StrictModel):
-    """Which back end is to be looked at."""
+class BackendQuery(StrictModel):
+    """Which back end is meant; left out, the caller's configured one, else the first that is available."""
 
-    backend: BackendReference
+    backend: BackendReference | None = None
     caller: AiCaller = Field(default_factory=AiCaller)
 
 
@@ -99,16 +99,6 @@ class AiSessionQuery(PageQuery):
     """`name` asks for the sessions with this exact name."""
 
     name: str | None = None
-
-
-class NewAiSession(StrictModel):
-    """Without `backend` the caller's configured one is taken, else the first that is available."""
-
-    backend: BackendReference | None = None
-    name: Name | None = None
-    workspace_path: str | None = Field(default=None, max_length=4096)
-    permissions: Permissions | None = None
-    caller: AiCaller = Field(default_factory=AiCaller)
 
 
 class AiSessionChanges(StrictModel):
@@ -205,11 +195,8 @@ class Conversation(StrictModel):
     messages: list[RecordedMessage] = Field(max_length=100_000)
 
 
-class NewConversation(StrictModel):
-    """A conversation to be taken in as a new session; what is left out is as the file has it."""
+class ConversationTaken(Model):
+    """The session that a conversation was taken into, and how many messages it brought."""
 
-    conversation: Conversation
-    backend: BackendReference | None = None
-    name: Name | None = None
-    workspace_path: str | None = Field(default=None, max_length=4096)
-    caller: AiCaller = Field(default_factory=AiCaller)
+    session: AiSession
+    messages: int

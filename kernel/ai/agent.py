@@ -1,7 +1,7 @@
 """The back end of a coding agent, over the Agent Client Protocol: a child process while its session is used."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ class AgentBackend:
     def agent_session(self) -> str | None:
         return self._session or self._workplace.agent_session
 
-    async def reply(self, turns: Sequence[Turn]) -> AsyncIterator[Chunk]:
+    async def reply(self, turns: Sequence[Turn]) -> AsyncGenerator[Chunk]:
         try:
             connection, listener, session = await self._ready()
             listener.begin()

@@ -1,6 +1,6 @@
 """The contract of a back end: what answers in an AI session."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class AiBackend(Protocol):
         """What the back end calls the conversation, if it remembers it by itself."""
         ...
 
-    def reply(self, turns: Sequence[Turn]) -> AsyncIterator[Chunk]:
+    def reply(self, turns: Sequence[Turn]) -> AsyncGenerator[Chunk]:
         """Answer the last turn, which is the user's. Ends behind a `Finish`, or raises an error of ours.
 
         Cancelling it stops the back end's work at once.

@@ -1,7 +1,7 @@
 """The back end of a provider's model, through pydantic-ai: imported late, in a thread, and only for this."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class ProviderBackend:
         self._context_window = context_window
         self._open = AsyncExitStack()
 
-    async def reply(self, turns: Sequence[Turn]) -> AsyncIterator[Chunk]:
+    async def reply(self, turns: Sequence[Turn]) -> AsyncGenerator[Chunk]:
         try:
             model = await self._model()
             async for chunk in self._answer(model, turns):
@@ -88,7 +88,7 @@ class ProviderBackend:
             )
         return str(first["id"])
 
-    async def _answer(self, model: "Model[Any]", turns: Sequence[Turn]) -> AsyncIterator[Chunk]:
+    async def _answer(self, model: "Model[Any]", turns: Sequence[Turn]) -> AsyncGenerator[Chunk]:
         from pydantic_ai.direct import model_request_stream
 
         request = model_request_stream(model, _history(turns), model_settings={"max_retries": 0})

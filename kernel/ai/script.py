@@ -26,7 +26,7 @@ The turn that answers is the one of the same number: the third message gets the 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -220,7 +220,7 @@ class ScriptBackend:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    async def reply(self, turns: Sequence[Turn]) -> AsyncIterator[Chunk]:
+    async def reply(self, turns: Sequence[Turn]) -> AsyncGenerator[Chunk]:
         script = await asyncio.to_thread(read_script, self.path)
         said = [turn.content for turn in turns if turn.role == "user"]
         turn = script.turn(len(said), self.path)

@@ -1,6 +1,6 @@
 """What stands behind a session of one type: a terminal, a chat, a log. The kernel's parts bring drivers for types."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,11 +75,19 @@ DriverFactory = Callable[["SessionOutput"], Driver]
 """Makes the driver of one session. Must not block, nor begin anything."""
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Drivers:
-    """The drivers that the kernel's parts bring, a factory a session type."""
+    """The drivers that the kernel's parts bring, a factory a session type.
+
+    `ready` waits until the sessions of an earlier process are taken up, each with its driver.
+    """
 
     known: dict[str, DriverFactory] = field(default_factory=dict)
+    ready: Callable[[], Awaitable[None]] = field(default=_nothing)
 
     def add(self, session_type: str, factory: DriverFactory) -> None:
         """Bring the driver of a type. Raises ValueError when it has one."""

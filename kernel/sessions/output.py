@@ -1,6 +1,6 @@
 """A driver's face of its session: what it was asked to be, and where its events go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from nexus.kernel.sessions import rows
@@ -65,8 +65,21 @@ class SessionOutput:
             after = batches[-1].last
         return found
 
-    async def status(self, state: lines.SessionState, message: str) -> int:
-        return await self.append([lines.status(state, message)], event="status")
+    async def reached(self) -> int:
+        """Return the seq of the newest event of the stream, also of those that an earlier process appended."""
+        return (await self._log.stream(self.session.session_id)).landed
+
+    async def read(self, after: int) -> AsyncIterator[bytes]:
+        """Yield the lines behind `after` that are there by now, a batch at a time. Raises SessionGap."""
+        stream = await self._log.stream(self.session.session_id)
+        newest = stream.landed
+        while after < newest:
+            for batch in await self._log.read(stream, after):
+                yield batch.lines
+                after = batch.last
+
+    async def status(self, state: lines.SessionState, message: str, *, mark: tuple[str, int] | None = None) -> int:
+        return await self.append([lines.status(state, message)], event="status", mark=mark)
 
     async def error(self, error: NexusError) -> int:
         return await self.append([lines.failure(error)], event="error")

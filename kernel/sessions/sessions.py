@@ -65,6 +65,7 @@ class Sessions:
         self.log = log
         self.types = types
         self.drivers = drivers
+        drivers.ready = self.ready
         self.live: dict[str, LiveSession] = {}
         self._opening: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None

@@ -1,0 +1,321 @@
+"""The kernel's part for AI chats: back ends, sessions, messages, conversations."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select
+
+from nexus.kernel.ai import history
+from nexus.kernel.ai.catalog import Choice, choose, listed
+from nexus.kernel.ai.check import checked
+from nexus.kernel.ai.driver import ChatDriver, ChatSurroundings, gone
+from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.store.paging import Listing, contains
+from nexus.kernel.store.rows import now
+from nexus.kernel.store.schema import ai_messages, ai_sessions
+from nexus.schemas.ai import (
+    AiCaller,
+    AiMessage,
+    AiMessageQuery,
+    AiMessageSent,
+    AiSession,
+    AiSessionChanges,
+    AiSessionDetails,
+    AiSessionQuery,
+    Backend,
+    BackendChoice,
+    BackendQuery,
+    BackendStatus,
+    Conversation,
+    ConversationTaken,
+    NewAiMessage,
+    RecordedSession,
+)
+from nexus.schemas.chat import MessagesCleared
+from nexus.schemas.kernel import Deleted
+from nexus.schemas.page import Page
+from nexus.schemas.session import CallerSurroundings
+
+if TYPE_CHECKING:
+    from nexus.kernel.sessions.output import SessionOutput
+
+SESSION_TYPE = "ai-chat"
+
+COUNTED = (
+    select(func.count())
+    .select_from(ai_messages)
+    .where(ai_messages.c.session_id == ai_sessions.c.id)
+    .correlate(ai_sessions)
+    .scalar_subquery()
+)
+
+SESSIONS = Listing(
+    sorts={
+        "id": ai_sessions.c.id,
+        "name": ai_sessions.c.name_key,
+        "backend": ai_sessions.c.backend,
+        "createdAt": ai_sessions.c.created_at,
+        "updatedAt": ai_sessions.c.updated_at,
+    },
+    order="-createdAt",
+    id=ai_sessions.c.id,
+    item=lambda row: history.session_of(row, row.message_count),
+)
+
+MESSAGES = Listing(
+    sorts={
+        "id": ai_messages.c.id,
+        "role": ai_messages.c.role,
+        "status": ai_messages.c.status,
+        # The order in which they were said, whatever the clock did.
+        "createdAt": ai_messages.c.position,
+    },
+    order="createdAt",
+    id=ai_messages.c.position,
+    item=history.message_of,
+)
+
+
+class AiChats(Part):
+    """The AI chats of this data folder. Their streams are sessions; the drivers that are at work stand in `live`."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.store = surroundings.store
+        self.at_work: dict[str, ChatDriver] = {}
+        self._drivers = surroundings.drivers
+        self._own = CallerSurroundings(environment=dict(surroundings.environment))
+        self._shared = ChatSurroundings(self.store, self._own, self._forget)
+        surroundings.drivers.add(SESSION_TYPE, self._driver)
+
+    def operations(self) -> Sequence[Operation]:
+        return (*self._backend_operations(), *self._session_operations(), *self._message_operations())
+
+    def _backend_operations(self) -> Sequence[Operation]:
+        return (
+            Operation(
+                *("POST", "/api/ai/backends", "ai.backend.list", "List back ends as they stand for the caller."),
+                *(self.backends, Page[Backend]),
+                body=AiCaller,
+                body_required=False,
+            ),
+            Operation(
+                *("POST", "/api/ai/backends/choose", "ai.backend.list.choose", "Say which back end the caller gets."),
+                *(self.chosen, Backend),
+                body=BackendQuery,
+            ),
+            Operation(
+                *("POST", "/api/ai/backends/check", "ai.backend.status", "Ask a back end whether it is there."),
+                *(self.check, BackendStatus),
+                body=BackendQuery,
+            ),
+        )
+
+    def _session_operations(self) -> Sequence[Operation]:
+        many, one = "/api/ai/sessions", "/api/ai/sessions/{id}"
+        return (
+            Operation(
+                *("GET", many, "ai.session.list", "List AI sessions."),
+                *(self.list, Page[AiSession]),
+                query=AiSessionQuery,
+            ),
+            Operation("GET", one, "ai.session.view", "View an AI session.", self.view, AiSessionDetails),
+            Operation(
+                *("PATCH", one, "ai.session.update", "Change an AI session."),
+                *(self.change, AiSession),
+                body=AiSessionChanges,
+            ),
+            Operation("DELETE", one, "ai.session.delete", "Delete an AI session.", self.delete, Deleted),
+            Operation(
+                *("POST", f"{one}/backend", "ai.backend.select", "Have another back end answer."),
+                *(self.select, AiSession),
+                body=BackendChoice,
+            ),
+            Operation(
+                *("GET", f"{one}/conversation", "ai.conversation.export", "Read a conversation as a file has it."),
+                *(self.export, Conversation),
+            ),
+            Operation(
+                *("POST", f"{one}/conversation", "ai.conversation.import", "Take a conversation into a new session."),
+                *(self.take_in, ConversationTaken),
+                body=Conversation,
+            ),
+        )
+
+    def _message_operations(self) -> Sequence[Operation]:
+        many = "/api/ai/sessions/{id}/messages"
+        return (
+            Operation(
+                *("GET", many, "ai.message.list", "List what was said."),
+                *(self.messages, Page[AiMessage]),
+                query=AiMessageQuery,
+            ),
+            Operation(
+                *("POST", many, "ai.message.send", "Say something, and have it answered."),
+                *(self.send, AiMessageSent),
+                body=NewAiMessage,
+                status=201,
+            ),
+            Operation("DELETE", many, "ai.message.clear", "Forget what was said.", self.clear, MessagesCleared),
+            Operation(
+                *("GET", f"{many}/{{message}}", "ai.message.view", "View one message."), *(self.message, AiMessage)
+            ),
+        )
+
+    # -- back ends
+
+    async def backends(self, request: ApiRequest[None, AiCaller]) -> Page[Backend]:
+        """Return every back end that has a name of its own."""
+        caller = request.body
+        found = await asyncio.to_thread(lambda: list(listed(self._surroundings(caller), caller.settings)))
+        return Page[Backend](items=found)
+
+    async def chosen(self, request: ApiRequest[None, BackendQuery]) -> Backend:
+        """Return the back end that is meant. Raises what is missing for it."""
+        return (await self._choice(request.body.backend, request.body.caller)).told()
+
+    async def check(self, request: ApiRequest[None, BackendQuery]) -> BackendStatus:
+        """Return whether the back end answers."""
+        asked = request.body
+        choice = await self._choice(asked.backend, asked.caller)
+        return await checked(choice, self._surroundings(asked.caller), asked.caller.settings.timeout)
+
+    async def select(self, request: ApiRequest[None, BackendChoice]) -> AiSession:
+        """Have another back end answer in a session. Raises what is missing for it, and `SessionClosed`."""
+        choice = await self._choice(request.body.backend, request.body.caller)
+        driver = await self._at_work(request.path["id"])
+        return await driver.choose_backend(choice, request.body.workspace_path)
+
+    # -- sessions
+
+    async def list(self, request: ApiRequest[AiSessionQuery, None]) -> Page[AiSession]:
+        """Return a page of sessions, the newest first."""
+        query = request.query
+        wanted = select(ai_sessions, COUNTED.label("message_count"))
+        if query.name is not None:
+            wanted = wanted.where(ai_sessions.c.name == query.name)
+        if query.filter:
+            wanted = wanted.where(contains((ai_sessions.c.name, ai_sessions.c.backend), query.filter))
+        return await self.store.read(lambda connection: SESSIONS.page(connection, wanted, query))
+
+    async def view(self, request: ApiRequest[None, None]) -> AiSessionDetails:
+        """Return one session, and whether it is at work."""
+        session_id = request.path["id"]
+        session = await self.store.read(lambda connection: _session(connection, session_id))
+        await self._drivers.ready()
+        driver = self.at_work.get(session_id)
+        return AiSessionDetails(**dict(session), live=driver is not None, answering=driver is not None and driver.busy)
+
+    async def change(self, request: ApiRequest[None, AiSessionChanges]) -> AiSession:
+        """Change the fields that are given; permissions hold from an agent's next start on."""
+        values = request.body.model_dump(exclude_none=True, by_alias=False)
+        session_id = request.path["id"]
+        return await request.write(lambda connection: history.change_session(connection, session_id, values))
+
+    async def delete(self, request: ApiRequest[None, None]) -> Deleted:
+        """Delete a session with its messages; what it is about to answer is interrupted."""
+        session_id = request.path["id"]
+        await self._drivers.ready()
+        driver = self.at_work.get(session_id)
+        if driver is not None:
+            count = await driver.delete()
+        else:
+            count = await self.store.write(lambda connection: history.forget_session(connection, session_id))
+        return Deleted(id=session_id, cascade={"messages": count})
+
+    # -- messages
+
+    async def messages(self, request: ApiRequest[AiMessageQuery, None]) -> Page[AiMessage]:
+        """Return a page of what was said, in the order in which it was said."""
+        session_id, query = request.path["id"], request.query
+        wanted = select(ai_messages).where(ai_messages.c.session_id == session_id)
+        if query.filter:
+            wanted = wanted.where(contains((ai_messages.c.content,), query.filter))
+        if query.offset and query.cursor is None:
+            wanted = wanted.offset(query.offset)
+
+        def work(connection: Connection) -> Page[AiMessage]:
+            history.find_session(connection, session_id)
+            return MESSAGES.page(connection, wanted, query)
+
+        return await self.store.read(work)
+
+    async def message(self, request: ApiRequest[None, None]) -> AiMessage:
+        """Return one message."""
+        place = request.path["id"], request.path["message"]
+        return await self.store.read(lambda connection: history.find_message(connection, *place))
+
+    async def send(self, request: ApiRequest[None, NewAiMessage]) -> AiMessageSent:
+        """Say something in a session. Raises `SessionClosed`, `Conflict`, and what is missing for its back end."""
+        driver = await self._at_work(request.path["id"])
+        return await driver.post(request.body.content, request.body.caller, request.write)
+
+    async def clear(self, request: ApiRequest[None, None]) -> MessagesCleared:
+        """Forget what was said in a session. Raises `Conflict` while it is answering."""
+        session_id = request.path["id"]
+        await self._drivers.ready()
+        driver = self.at_work.get(session_id)
+        if driver is not None:
+            return MessagesCleared(deleted=await driver.clear())
+        cleared = await self.store.write(lambda connection: history.clear_messages(connection, session_id))
+        return MessagesCleared(deleted=cleared)
+
+    # -- conversations
+
+    async def export(self, request: ApiRequest[None, None]) -> Conversation:
+        """Return a conversation as it is at one moment."""
+        session_id = request.path["id"]
+
+        def work(connection: Connection) -> Conversation:
+            session = _session(connection, session_id)
+            return Conversation.model_validate(
+                {
+                    "exported_at": now(),
+                    "session": RecordedSession.model_validate(
+                        {name: getattr(session, name) for name in RecordedSession.model_fields}
+                    ),
+                    "messages": history.recorded_messages(connection, session_id),
+                }
+            )
+
+        return await self.store.read(work)
+
+    async def take_in(self, request: ApiRequest[None, Conversation]) -> ConversationTaken:
+        """Take messages into a session that has none."""
+        session_id, messages = request.path["id"], request.body.messages
+
+        def work(connection: Connection) -> ConversationTaken:
+            taken = history.take_in(connection, session_id, messages)
+            return ConversationTaken(session=_session(connection, session_id), messages=taken)
+
+        return await request.write(work)
+
+    # -- within
+
+    def _driver(self, output: "SessionOutput") -> ChatDriver:
+        driver = ChatDriver(output, self._shared)
+        self.at_work[output.session.session_id] = driver
+        return driver
+
+    def _forget(self, session_id: str) -> None:
+        self.at_work.pop(session_id, None)
+
+    def _surroundings(self, caller: AiCaller) -> CallerSurroundings:
+        return caller.surroundings or self._own
+
+    async def _choice(self, reference: str | None, caller: AiCaller) -> Choice:
+        return await asyncio.to_thread(choose, reference, self._surroundings(caller), caller.settings)
+
+    async def _at_work(self, session_id: str) -> ChatDriver:
+        await self._drivers.ready()
+        driver = self.at_work.get(session_id)
+        if driver is None:
+            await self.store.read(lambda connection: history.find_session(connection, session_id))
+            raise gone(session_id)
+        return driver
+
+
+def _session(connection: Connection, session_id: str) -> AiSession:
+    row = history.find_session(connection, session_id)
+    return history.session_of(row, history.count_messages(connection, session_id))
