@@ -207,6 +207,8 @@ class EventLog:
         batches = stream.recent(after, most_bytes)
         if batches is None:
             batches = await self._in_thread(lambda: self._database.read(stream.key, stream.epoch, after, most_bytes))
+            # The file may be ahead of what this loop was told: a position there would be one that was never reached.
+            batches = [batch for batch in batches if batch.last <= stream.landed]
         if not batches or batches[0].first > after + 1:
             stream.check(after)
             raise gap(stream, after, "is no longer kept")
