@@ -1,7 +1,9 @@
 """The polling transport: plain HTTP requests, for where no WebSocket passes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar, assert_never
 from urllib.parse import quote
 
@@ -95,21 +97,28 @@ class PollingTransport:
         session = _read(response, SessionView)
         place = {"epoch": command.epoch, "after": command.after, "tail": command.tail}
         first = await self.poll(command.session_id, {name: value for name, value in place.items() if value is not None})
-        joined = Joined(
-            session=Session.model_validate(session.model_dump()),
-            epoch=_number(first, "nexus-epoch"),
-            after=_number(first, "nexus-after"),
-            oldest=_number(first, "nexus-oldest"),
-            newest=_number(first, "nexus-newest"),
-        )
-        return PollingChannel(self, command.session_id, joined, first)
+        return PollingChannel(self, Session.model_validate(session.model_dump()), first)
 
     async def aclose(self) -> None:
         """Do nothing: the client is another's."""
 
-    async def poll(self, session_id: str, query: Mapping[str, str | int | float]) -> httpx.Response:
-        """Ask for a piece of the stream."""
-        return await self.call("GET", _path(session_id, "events"), query=query, accept="application/x-ndjson")
+    async def poll(self, session_id: str, query: Mapping[str, str | int | float]) -> "Piece":
+        """Ask for a piece of the stream. Raises the kernel's error, and TransportLost when no whole line came."""
+        headers = {**self._headers, "accept": "application/x-ndjson"}
+        came: list[bytes] = []
+        with _translated():
+            async with self._client.stream(
+                "GET", _path(session_id, "events"), params=dict(query), headers=headers, timeout=READ_SECONDS
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _reported(response)
+                try:
+                    async for chunk in response.aiter_raw():
+                        came.append(chunk)  # noqa: PERF401 -- what came before a break must be kept
+                except httpx.HTTPError as error:
+                    return _piece(response, b"".join(came), error)
+        return _piece(response, b"".join(came), None)
 
     async def call(
         self,
@@ -118,23 +127,18 @@ class PollingTransport:
         *,
         query: Mapping[str, str | int | float] | None = None,
         content: bytes | None = None,
-        accept: str = "application/json",
         key: str | None = None,
     ) -> httpx.Response:
         """Make one request. Raises the kernel's error, and TransportLost."""
-        headers = {**self._headers, "accept": accept}
+        headers = {**self._headers, "accept": "application/json"}
         if key is not None:
             headers["idempotency-key"] = key
         if content is not None:
             headers["content-type"] = "application/json"
-        try:
+        with _translated():
             response = await self._client.request(
                 method, path, params=dict(query or {}), content=content, headers=headers, timeout=READ_SECONDS
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise TransportLost(f"the server cannot be reached: {error or type(error).__name__}", sent=False) from error
-        except httpx.HTTPError as error:
-            raise TransportLost(f"the connection broke: {error or type(error).__name__}") from error
         if response.is_error:
             raise _reported(response)
         return response
@@ -144,38 +148,49 @@ class PollingTransport:
         return _read(await self.call("POST", path, content=content, key=key), answer)
 
 
-class PollingChannel:
-    """One attachment: a poll at a time, each behind the one before it."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one poll brought: whole lines from behind `after` to `last`."""
 
-    def __init__(self, transport: PollingTransport, session_id: str, joined: Joined, first: httpx.Response) -> None:
-        self.joined = joined
-        self._transport = transport
-        self._session_id = session_id
-        self._after = joined.after
-        self._first: httpx.Response | None = first
-        self._ended = False
+    epoch: int
+    after: int
+    last: int
+    oldest: int
+    newest: int
+    end: bool
+    lines: bytes
 
-    async def receive(self) -> Batch | Heartbeat:
-        response, self._first = self._first, None
-        if response is None:
-            response = await self._next()
-        last, newest = _number(response, "nexus-last"), _number(response, "nexus-newest")
-        if last == self._after:
-            if self._transport.interval is not None:
-                await asyncio.sleep(self._transport.interval)
-            return Heartbeat(newest)
-        batch = Batch(
-            _number(response, "nexus-epoch"),
-            self._after + 1,
-            last,
-            response.content,
-            response.headers.get("nexus-end") == "true",
-        )
+    def batch(self) -> Batch | None:
+        """Return the lines; None when there were none. Raises TransportLost when they are not as many as was told."""
+        if self.last == self.after:
+            return None
+        batch = Batch(self.epoch, self.after + 1, self.last, self.lines, self.end)
         try:
             batch.check()
         except ValueError as error:
             raise TransportLost(f"the answer is not whole: {error}") from error
-        self._after = last
+        return batch
+
+
+class PollingChannel:
+    """One attachment: a poll at a time, each behind the one before it."""
+
+    def __init__(self, transport: PollingTransport, session: Session, first: Piece) -> None:
+        self.joined = Joined(session, first.epoch, first.after, first.oldest, first.newest)
+        self._transport = transport
+        self._after = first.after
+        self._first: Piece | None = first
+
+    async def receive(self) -> Batch | Heartbeat:
+        piece, self._first = self._first, None
+        if piece is None:
+            piece = await self._next()
+        batch = piece.batch()
+        if batch is None:
+            if self._transport.interval is not None:
+                await asyncio.sleep(self._transport.interval)
+            return Heartbeat(piece.newest)
+        self._after = batch.last
         return batch
 
     async def consumed(self, seq: int) -> None:
@@ -184,11 +199,43 @@ class PollingChannel:
     async def aclose(self) -> None:
         """Do nothing: between polls nothing is open."""
 
-    async def _next(self) -> httpx.Response:
+    async def _next(self) -> Piece:
         wait = WAIT_SECONDS if self._transport.interval is None else 0
         return await self._transport.poll(
-            self._session_id, {"epoch": self.joined.epoch, "after": self._after, "wait": wait}
+            self.joined.session.session_id, {"epoch": self.joined.epoch, "after": self._after, "wait": wait}
         )
+
+
+def _piece(response: httpx.Response, came: bytes, broken: httpx.HTTPError | None) -> Piece:
+    """Read an answer. Of one that broke off, the lines that came whole count: a bad line still brings on."""
+    after, last = _number(response, "nexus-after"), _number(response, "nexus-last")
+    end = response.headers.get("nexus-end") == "true"
+    if broken is not None:
+        came = came[: came.rfind(b"\n") + 1]
+        whole = after + came.count(b"\n")
+        if whole == after:
+            raise TransportLost(f"the connection broke: {broken or type(broken).__name__}") from broken
+        last, end = whole, end and whole == last
+    return Piece(
+        _number(response, "nexus-epoch"),
+        after,
+        last,
+        _number(response, "nexus-oldest"),
+        _number(response, "nexus-newest"),
+        end,
+        came,
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what httpx raises into TransportLost."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise TransportLost(f"the server cannot be reached: {error or type(error).__name__}", sent=False) from error
+    except httpx.HTTPError as error:
+        raise TransportLost(f"the connection broke: {error or type(error).__name__}") from error
 
 
 def _path(session_id: str, action: str | None = None) -> str:
