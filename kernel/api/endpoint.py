@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
 from nexus.kernel.api.failure import entry_of, error_body, http_status, refused
-from nexus.kernel.api.idempotency import Idempotency, checked_key, fingerprint_of
+from nexus.kernel.api.idempotency import AlreadyDone, Idempotency, IdempotencyKey, checked_key, fingerprint_of
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.store.store import Store
 from nexus.schemas.envelope import ErrorEntry, new_request_id
@@ -74,25 +74,27 @@ class Endpoint:
         if key is None or operation.method == "GET":
             return _serialized(await _run(operation, request, receive))
         fingerprint = fingerprint_of(scope["method"], scope["path"], scope.get("query_string", b""), raw_body)
-        return await self._once(request, checked_key(key), fingerprint, lambda: _run(operation, request, receive))
+        idempotency_key = self.state.idempotency.key(checked_key(key), fingerprint)
+        return await self._once(request, idempotency_key, lambda: _run(operation, request, receive))
 
     async def _once(
         self,
         request: ApiRequest[Any, Any],
-        key: str,
-        fingerprint: str,
+        key: IdempotencyKey,
         run: Callable[[], Awaitable[pydantic.BaseModel]],
     ) -> bytes:
-        idempotency = self.state.idempotency
-        async with idempotency.turn(key):
-            earlier = await idempotency.earlier(key, fingerprint)
+        async with self.state.idempotency.turn(key.key):
+            earlier = await key.earlier()
             if earlier is not None:
                 return earlier
-            record = request.record = idempotency.recorder(key, fingerprint)
-            result = await run()
-            if request.record is not None:
+            request.answer = key
+            try:
+                result = await run()
+            except AlreadyDone as done:
+                return done.body
+            if request.answer is not None:
                 # The work was none of the database's (a file, the host): its answer is kept after it.
-                await self.state.store.write(lambda connection: record(connection, result))
+                await self.state.store.write(lambda connection: key.keep(connection, result))
             return _serialized(result)
 
     async def _refuse_method(self, scope: Scope, send: Send, request_id: str) -> None:

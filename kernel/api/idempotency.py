@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
@@ -19,7 +20,7 @@ MOST_CHARACTERS = 200
 
 
 class Idempotency:
-    """The answers that were kept, and one turn at a time for each key."""
+    """The keys of the requests that are under way, one turn at a time for each."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -38,36 +39,64 @@ class Idempotency:
             if holders > 1:
                 self._turns[key] = (lock, holders - 1)
 
-    async def earlier(self, key: str, fingerprint: str) -> bytes | None:
+    def key(self, key: str, fingerprint: str) -> "IdempotencyKey":
+        """Return one request's key."""
+        return IdempotencyKey(self.store, key, fingerprint)
+
+
+class AlreadyDone(Exception):
+    """The work was done under this key; `body` is how it was answered."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """One request's key: whether it has its answer, and where that is kept."""
+
+    store: Store
+    key: str
+    fingerprint: str
+
+    async def earlier(self) -> bytes | None:
         """Return the body that this key was answered with. Raises `Conflict` when it was another request."""
-        query = select(answers.c.fingerprint, answers.c.body).where(
-            answers.c.key == key, answers.c.created_at >= rfc3339(datetime.now(UTC) - KEPT)
+        return await self.store.read(self._find)
+
+    def refuse_done(self, connection: Connection) -> None:
+        """Raise `AlreadyDone` when the key has its answer by now.
+
+        A client may leave while its write is under way, and send it again before that is committed.
+        """
+        body = self._find(connection)
+        if body is not None:
+            raise AlreadyDone(body)
+
+    def keep(self, connection: Connection, result: BaseModel) -> None:
+        """Keep the answer, in the transaction that did the work."""
+        now = datetime.now(UTC)
+        connection.execute(
+            delete(answers).where((answers.c.created_at < rfc3339(now - KEPT)) | (answers.c.key == self.key))
         )
-        row = await self.store.read(lambda connection: connection.execute(query).one_or_none())
+        body = result.__pydantic_serializer__.to_json(result, by_alias=True)
+        values = {"key": self.key, "fingerprint": self.fingerprint, "body": body, "created_at": rfc3339(now)}
+        connection.execute(insert(answers).values(values))
+
+    def _find(self, connection: Connection) -> bytes | None:
+        query = select(answers.c.fingerprint, answers.c.body).where(
+            answers.c.key == self.key, answers.c.created_at >= rfc3339(datetime.now(UTC) - KEPT)
+        )
+        row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        if row.fingerprint != fingerprint:
+        if row.fingerprint != self.fingerprint:
             raise Conflict.because(
-                f"The idempotency key {key!r} was used for another request.",
+                f"The idempotency key {self.key!r} was used for another request.",
                 hint="Use a new key for a new request.",
-                idempotency_key=key,
+                idempotency_key=self.key,
             )
         return bytes(row.body)
-
-    def recorder(self, key: str, fingerprint: str) -> Callable[[Connection, BaseModel], None]:
-        """Return what keeps an answer under the key, inside the transaction that did the work."""
-
-        def record(connection: Connection, result: BaseModel) -> None:
-            now = datetime.now(UTC)
-            connection.execute(
-                delete(answers).where((answers.c.created_at < rfc3339(now - KEPT)) | (answers.c.key == key))
-            )
-            body = result.__pydantic_serializer__.to_json(result, by_alias=True)
-            connection.execute(
-                insert(answers).values(key=key, fingerprint=fingerprint, body=body, created_at=rfc3339(now))
-            )
-
-        return record
 
 
 def checked_key(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -15,12 +15,21 @@ Body = TypeVar("Body")
 Result = TypeVar("Result", bound=BaseModel)
 
 
+class KeptAnswer(Protocol):
+    """The place that a write's idempotency key has for its answer, inside the transaction that does the work."""
+
+    def refuse_done(self, connection: Connection) -> None:
+        """Raise when the key has its answer by now: the work was done by a request whose client left."""
+        ...
+
+    def keep(self, connection: Connection, result: BaseModel) -> None: ...
+
+
 @dataclass(slots=True)
 class ApiRequest(Generic[Query, Body]):
     """A request whose query and body were validated. `path` holds the values of the path's `{names}`.
 
-    `record` keeps the answer under the request's idempotency key; it is set on writes that carry one, and cleared when
-    the answer was kept.
+    `answer` is set on writes that carry an idempotency key, and cleared when the answer was kept.
     """
 
     path: Mapping[str, str]
@@ -29,19 +38,21 @@ class ApiRequest(Generic[Query, Body]):
     request_id: str
     traceparent: str | None
     store: Store
-    record: Callable[[Connection, BaseModel], None] | None = None
+    answer: KeptAnswer | None = None
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run the one transaction whose result is the answer; the answer is kept in the same transaction.
 
         So a write that is sent again is either answered from what was kept, or was never done.
         """
-        record, self.record = self.record, None
+        answer, self.answer = self.answer, None
+        if answer is None:
+            return await self.store.write(work)
 
         def whole(connection: Connection) -> Result:
+            answer.refuse_done(connection)
             result = work(connection)
-            if record is not None:
-                record(connection, result)
+            answer.keep(connection, result)
             return result
 
         return await self.store.write(whole)

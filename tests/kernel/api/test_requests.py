@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import event
 
 from nexus.kernel.api.endpoint import MOST_BODY_BYTES, Endpoint
 from nexus.kernel.api.idempotency import KEPT
@@ -19,7 +21,7 @@ from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.kernel import Kernel
 from nexus.schemas.kernel import Health
 from nexus.schemas.model import rfc3339
-from tests.kernel.answers import answer, make_project, refusal
+from tests.kernel.answers import answer, make_chat, make_project, make_roadmap, refusal
 
 
 async def test_a_route_that_is_not_there_is_told_like_every_error(api: httpx.AsyncClient) -> None:
@@ -119,6 +121,27 @@ async def test_a_write_sent_many_times_at_once_is_done_once(api: httpx.AsyncClie
     ]
     answers = await asyncio.gather(*calls)
     assert {(each.status_code, each.content) for each in answers} == {(201, answers[0].content)}
+
+
+async def test_a_write_whose_client_left_is_not_done_again_when_it_is_sent_again(
+    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path
+) -> None:
+    chat = await make_chat(api, await make_roadmap(api, await make_project(api)))
+    path, key = f"/api/chats/{chat['id']}/messages", {"idempotency-key": "idk_left"}
+    begun = threading.Event()
+    event.listen(kernel._store._writes, "before_cursor_execute", lambda *told: begun.set())
+    # Another connection holds the database, so that the write has begun and is not done when its client leaves.
+    with closing(sqlite3.connect(data_folder / "nexus.db", isolation_level=None)) as holding:
+        holding.execute("BEGIN IMMEDIATE")
+        left = asyncio.create_task(api.post(path, json={"content": "once"}, headers=key))
+        assert await asyncio.to_thread(begun.wait, 20)
+        left.cancel()
+        again = asyncio.create_task(api.post(path, json={"content": "once"}, headers=key))
+        async with asyncio.timeout(20):
+            while kernel._store._writer._work_queue.empty():  # noqa: ASYNC110 -- the queue of a thread tells no loop
+                await asyncio.sleep(0)
+    told = answer(await again, 201)
+    assert answer(await api.get(path))["items"] == [told]
 
 
 async def test_a_deletion_sent_again_is_answered_as_the_first_time(api: httpx.AsyncClient) -> None:
