@@ -174,7 +174,13 @@ class ApiClient(Protocol):
 
 
 class SessionAccess(Protocol):
-    """How the Session ABI reaches the command's kernel; `nexus.sessions.access.session_client` is its front."""
+    """How the Session ABI reaches the command's kernel; `nexus.sessions.access.session_client` is its front.
+
+    `server` is the URL of the kernel's server, None for the local kernel.
+    """
+
+    @property
+    def server(self) -> str | None: ...
 
     async def client(self, transport: "TransportName | None", poll_interval: float | None) -> object: ...
 

@@ -1,5 +1,6 @@
 """What tests of the command share: a shell in which `nexus` is the command of the code that is tested."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -14,6 +15,8 @@ import pytest
 
 import nexus
 from nexus import places
+from nexus.kernel.holder.place import HolderPlace
+from tests.kernel.holder.programs import end
 
 SECONDS = 60
 
@@ -57,7 +60,12 @@ class Shell:
         )
 
     def close(self) -> None:
-        """End the resident that was started here, if one was, and wait until it is gone."""
+        """End the resident that was started here, if one was, and what it held, and wait until they are gone."""
+        self._stop_resident()
+        for folder in self.cwd.parent.glob("*/data/holder"):
+            asyncio.run(end(HolderPlace(str(folder))))
+
+    def _stop_resident(self) -> None:
         if not os.path.lexists(places.find(self.environment.get, str(self.cwd)).socket):
             return
         stopped = self.run("nexus debug kernel stop")

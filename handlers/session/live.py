@@ -33,6 +33,14 @@ from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import OnStop
 from nexus.sessions.stream import LineStream, StopReason
 
+OPENED = (
+    "nexus agent project create --name demo",
+    "nexus agent project select --name demo",
+    "nexus agent terminal open",
+)
+NEWEST = "$(nexus session list | jq -r '.data.items[0].sessionId')"
+"""What the examples stand on: a session that is there, and a way to name it."""
+
 INTERRUPTED_WITH_THEIR_READER = ("ai-chat", "agent-run", "pipeline-run")
 """Who stops a reader of these wants what they do to stop; the others go on without him."""
 
@@ -108,7 +116,7 @@ class ViewLiveSession(CommandHandler[SessionArguments, SessionView]):
     result = SessionView
     effects = frozenset({Effect.READ, Effect.IDEMPOTENT})
     errors = SESSION_ERRORS
-    examples = (Example(line="nexus session live view ses_0123456789abcdef0123", shows="One session"),)
+    examples = (Example(line=f"nexus session live view {NEWEST}", shows="One session", needs=OPENED),)
 
     async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
         return await (await client_of(context)).view(session_named(context, context.args.session))
@@ -127,10 +135,10 @@ class ShowSessionEvents(CommandHandler[SessionEventsArguments, "LineStream | Col
     errors = STREAM_ERRORS
     events = STREAM_EVENTS
     examples = (
+        Example(line=f"nexus session live events {NEWEST} --after 1", shows="What came behind event 1", needs=OPENED),
         Example(
-            line="nexus session live events ses_0123456789abcdef0123 --after 100", shows="What came behind event 100"
+            line=f"nexus session live events {NEWEST} --follow --limit 1", shows="Wait for one event", needs=OPENED
         ),
-        Example(line="nexus session live events ses_0123456789abcdef0123 --tail 10 --follow", shows="Go on from here"),
     )
 
     async def execute(self, context: ExecutionContext[SessionEventsArguments]) -> LineStream | Collected:
@@ -153,7 +161,9 @@ class AttachLiveSession(CommandHandler[SessionStreamArguments, "LineStream | Col
     effects = frozenset({Effect.READ, Effect.STREAMING})
     errors = STREAM_ERRORS
     events = STREAM_EVENTS
-    examples = (Example(line="nexus session live attach ses_0123456789abcdef0123", shows="All it prints, as it comes"),)
+    examples = (
+        Example(line=f"nexus session live attach {NEWEST} --limit 1", shows="Until it printed one event", needs=OPENED),
+    )
 
     async def execute(self, context: ExecutionContext[SessionStreamArguments]) -> LineStream | Collected:
         args = context.args
@@ -179,7 +189,7 @@ class SendToSession(CommandHandler[SendArguments, InputAccepted]):
     effects = frozenset({Effect.WRITE})
     errors = (*SESSION_ERRORS, OutcomeUnknown)
     examples = (
-        Example(line="nexus session live send ses_0123456789abcdef0123 'make test' --enter", shows="Type a command"),
+        Example(line=f"nexus session live send {NEWEST} 'make test' --enter", shows="Type a command", needs=OPENED),
     )
 
     async def execute(self, context: ExecutionContext[SendArguments]) -> InputAccepted:
@@ -200,7 +210,7 @@ class InterruptLiveSession(CommandHandler[SessionArguments, SessionView]):
     result = SessionView
     effects = frozenset({Effect.WRITE})
     errors = (*SESSION_ERRORS, OutcomeUnknown)
-    examples = (Example(line="nexus session live interrupt ses_0123456789abcdef0123", shows="Press ^C in it"),)
+    examples = (Example(line=f"nexus session live interrupt {NEWEST}", shows="Press ^C in it", needs=OPENED),)
 
     async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
         return await (await client_of(context)).interrupt(session_named(context, context.args.session))
@@ -215,9 +225,7 @@ class ResizeLiveSession(CommandHandler[ResizeArguments, SessionView]):
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
     errors = SESSION_ERRORS
     examples = (
-        Example(
-            line="nexus session live resize ses_0123456789abcdef0123 --columns 120 --rows 40", shows="A larger one"
-        ),
+        Example(line=f"nexus session live resize {NEWEST} --columns 120 --rows 40", shows="A larger one", needs=OPENED),
     )
 
     async def execute(self, context: ExecutionContext[ResizeArguments]) -> SessionView:
@@ -233,7 +241,7 @@ class RestartLiveSession(CommandHandler[SessionArguments, SessionView]):
     result = SessionView
     effects = frozenset({Effect.WRITE})
     errors = SESSION_ERRORS
-    examples = (Example(line="nexus session live restart ses_0123456789abcdef0123", shows="Start it again"),)
+    examples = (Example(line=f"nexus session live restart {NEWEST}", shows="Start it again", needs=OPENED),)
 
     async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
         return await (await client_of(context)).restart(session_named(context, context.args.session))
@@ -247,7 +255,7 @@ class CloseLiveSession(CommandHandler[SessionArguments, SessionView]):
     result = SessionView
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
     errors = SESSION_ERRORS
-    examples = (Example(line="nexus session live close ses_0123456789abcdef0123", shows="End it"),)
+    examples = (Example(line=f"nexus session live close {NEWEST}", shows="End it", needs=OPENED),)
 
     async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
         return await (await client_of(context)).close(session_named(context, context.args.session))

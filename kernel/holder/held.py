@@ -26,6 +26,8 @@ from nexus.schemas.errors import (
     SessionClosed,
     ValidationError,
 )
+from nexus.schemas.event import EventName
+from nexus.sessions import lines
 
 INTERACTIVE_WINDOW = 32 * 1024
 """So far a program may run ahead of a person who is its only reader: ^C is then felt at once."""
@@ -93,7 +95,8 @@ class HeldDriver(Driver):
                 position = 0
             else:
                 position = known.end
-                await self.output.append([_connecting()], event="status", marks=self.marks(position))
+                starting = lines.status("connecting", "The program starts again.")
+                await self.output.append([starting], event="status", marks=self.marks(position))
                 await holder.restart(self.name)
         except Refused as refused:
             self.holding.release(self.name)
@@ -223,17 +226,18 @@ class HeldDriver(Driver):
 
     async def _tell(self, record: Record, facts: dict[str, Any]) -> None:
         """Tell what the holder says beside the output: that it runs, that it is paused, its terminal's size."""
+        event: EventName
         marks = self.marks(record.end)
         if record.kind == Kind.STARTED:
-            payload, event = {"status": "connected", "message": self.started(facts)}, "status"
+            payload, event = lines.status("connected", self.started(facts)), "status"
         elif "paused" in facts:
             message = f"The program is paused: {facts['limit']} bytes of its output wait to be stored."
-            payload, event = {"status": "idle", "message": message}, "status"
+            payload, event = lines.status("idle", message), "status"
         elif "resumed" in facts:
-            payload, event = {"status": "connected", "message": "The program goes on."}, "status"
+            payload, event = lines.status("connected", "The program goes on."), "status"
         else:
-            payload, event = facts, "metadata"
-        last = await self.output.append([json.dumps(payload)], event=event, marks=marks)  # type: ignore[arg-type]
+            payload, event = lines.payload(facts), "metadata"
+        last = await self.output.append([payload], event=event, marks=marks)
         await self.appended(last, record.end)
 
     async def appended(self, seq: int, position: int) -> None:
@@ -258,10 +262,6 @@ class HeldDriver(Driver):
                 await self.output.append(rest)
             await self.output.error(error)
             await self.output.end("lost", None, "error")
-
-
-def _connecting() -> str:
-    return '{"status":"connecting","message":"The program starts again."}'
 
 
 def told(refused: Refused, spec: ProgramSpec) -> NexusError:

@@ -22,6 +22,7 @@ ALIASES: dict[str, str] = {
     **{f"config {action}": f"settings config {action}" for action in ("view", "get", "set", "unset")},
     **{f"session {action}": f"session live {action}" for action in _SESSION_ACTIONS},
     "session get": "session live view",
+    "agent terminal session": "agent terminal open",
 }
 """Other names for canonical paths: the habits that people have."""
 
