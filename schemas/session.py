@@ -94,6 +94,12 @@ class NewSession(StrictModel):
     idle_seconds: float | None = Field(default=None, gt=0, le=365 * 24 * 3600)
 
 
+class NewTerminal(NewSession):
+    """What makes a terminal."""
+
+    type: Literal["terminal"] = "terminal"
+
+
 class SessionQuery(PageQuery):
     """Without `status`, what has ended is left out unless `include_closed`."""
 

@@ -114,8 +114,12 @@ def _piece(stream: Stream, after: int, batches: list[Batch]) -> Piece:
 
 
 def _query(scope: Scope) -> EventsQuery:
+    asked = dict(QueryParams(scope.get("query_string", b"")))
+    if "since" in asked:
+        # What the terminal's own route has always called it.
+        asked["after"] = asked.pop("since")
     try:
-        return EventsQuery.model_validate(dict(QueryParams(scope.get("query_string", b""))))
+        return EventsQuery.model_validate(asked)
     except pydantic.ValidationError as error:
         raise refused(error, EventsQuery, "query") from None
 

@@ -1,5 +1,6 @@
 """The kernel's part for sessions: its operations, its routes, its start and end."""
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -7,6 +8,7 @@ from starlette.websockets import WebSocket
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.sessions.events import EventsEndpoint
 from nexus.kernel.sessions.log import EventLog
 from nexus.kernel.sessions.sessions import Sessions
@@ -16,6 +18,7 @@ from nexus.schemas.page import Page
 from nexus.schemas.session import (
     InputAccepted,
     NewSession,
+    NewTerminal,
     Restart,
     Session,
     SessionInput,
@@ -35,6 +38,7 @@ class SessionsPart(Part):
         self._host = surroundings.host
         self.log = EventLog(surroundings.data_folder / LOG_NAME)
         self.sessions = Sessions(self.log, SessionTypes(), surroundings.drivers)
+        surroundings.bus.subscribe(ProjectDeleted, self._project_deleted)
 
     async def start(self) -> None:
         # A command that runs alone ends with its answer: it takes up sessions only when it is about them.
@@ -43,6 +47,15 @@ class SessionsPart(Part):
 
     async def close(self) -> None:
         await self.sessions.close()
+
+    async def _project_deleted(self, event: ProjectDeleted) -> None:
+        """End what worked in the project."""
+        theirs = [
+            session_id
+            for session_id, live in self.sessions.live.items()
+            if live.record.session.context.project_id == event.project_id
+        ]
+        await asyncio.gather(*(self.sessions.end(session_id, "project-deleted") for session_id in theirs))
 
     def live(self) -> LiveCounts:
         live = self.sessions.live.values()
@@ -64,8 +77,8 @@ class SessionsPart(Part):
             *self._actions("/api/terminal/sessions/{id}", "agent.terminal", ".terminal"),
             Operation(
                 *("POST", "/api/terminal/sessions", "agent.terminal.open", "Open a terminal."),
-                *(self.create_terminal, Session),
-                body=NewSession,
+                *(self.create, Session),
+                body=NewTerminal,
                 status=201,
             ),
         )
@@ -119,9 +132,6 @@ class SessionsPart(Part):
 
     async def create(self, request: ApiRequest[None, NewSession]) -> Session:
         return await self.sessions.create(request.body)
-
-    async def create_terminal(self, request: ApiRequest[None, NewSession]) -> Session:
-        return await self.sessions.create(request.body.model_copy(update={"type": "terminal"}))
 
     async def view(self, request: ApiRequest[None, None]) -> SessionView:
         return await self.sessions.view(request.path["id"])

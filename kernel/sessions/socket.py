@@ -155,6 +155,8 @@ class KernelSocket:
         try:
             while number in self._attachments:
                 each = await attachment.receive()
+                if number not in self._attachments:
+                    return
                 if not isinstance(each, Batch):
                     await self._send(SessionHeartbeat(attachment=number, newest=each.newest))
                     continue
