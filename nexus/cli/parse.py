@@ -1,6 +1,7 @@
 """From argv to a command, its raw arguments and the global flags. Parsing is click's; meaning is the models'."""
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.dispatch.validation import is_text
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import Resolution, resolve, split_dotted
-from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
+from nexus.schemas.command import CommandPath, CommandSpec, GlobalFlags, GroupSpec, OptionSpec
 from nexus.schemas.errors import NexusError, ParseError, UnknownOption, ValidationError, clipped
 
 _RAW = click.types.UNPROCESSED
@@ -146,11 +147,10 @@ def _parse_partial(
 def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
     if not rest:
         return Parsed(spec, {}, GlobalFlags())
-    parser = _parser_of(spec.path, spec.options)
     try:
-        context = parser.make_context(" ".join(spec.path), list(rest), resilient_parsing=False)
-    except click.exceptions.NoSuchOption as error:
-        raise _unknown_option(spec, error) from None
+        context = _parser_of(spec, _flags_in(rest)).make_context(" ".join(spec.path), list(rest))
+    except click.exceptions.NoSuchOption:
+        raise _unknown_option(spec, rest) from None
     except click.exceptions.UsageError as error:
         raise _usage_error(spec, error) from None
     given = {
@@ -222,22 +222,40 @@ _GLOBAL = "GLOBAL_"
 """Marks global flags in click's namespace; arguments are named in lower case."""
 
 
-_parsers: dict[tuple[str, ...], tuple[tuple[OptionSpec, ...], click.Command]] = {}
+_parsers: dict[tuple[CommandPath, frozenset[str]], tuple[tuple[OptionSpec, ...], click.Command]] = {}
 
 
-def _parser_of(path: tuple[str, ...], options: tuple[OptionSpec, ...]) -> click.Command:
-    known = _parsers.get(path)
-    if known is None or known[0] is not options:
+def _flags_in(rest: list[str]) -> frozenset[str]:
+    """Return what may be flags among the words: click is slow over flags that are not there."""
+    flags = set()
+    for word in rest:
+        if word == "--":
+            break
+        if word.startswith("--"):
+            flags.add(word.partition("=")[0])
+        elif word.startswith("-"):
+            flags.update(f"-{letter}" for letter in word[1:])
+    return frozenset(flags)
+
+
+def _parser_of(spec: CommandSpec, flags: frozenset[str]) -> click.Command:
+    """Return the parser of a command that knows these flags, and those of its options that are taken by place."""
+    known = _parsers.get((spec.path, flags))
+    if known is None or known[0] is not spec.options:
         if len(_parsers) > 2048:
             _parsers.clear()
-        known = _parsers[path] = options, _build_parser(path, list(options))
+        known = _parsers[spec.path, flags] = spec.options, _build_parser(spec, flags)
     return known[1]
 
 
-def _build_parser(path: tuple[str, ...], options: list[OptionSpec]) -> click.Command:
-    params: list[click.Parameter] = [_parameter(option, option.name) for option in options]
-    params += [_parameter(option, _GLOBAL + option.name) for option in GLOBAL_OPTIONS]
-    return click.Command(" ".join(path), params=params, add_help_option=False)
+def _build_parser(spec: CommandSpec, flags: AbstractSet[str] | None = None) -> click.Command:
+    params = [
+        _parameter(option, prefix + option.name)
+        for prefix, options in (("", spec.options), (_GLOBAL, GLOBAL_OPTIONS))
+        for option in options
+        if flags is None or option.positional or not flags.isdisjoint(option.flags)
+    ]
+    return click.Command(" ".join(spec.path), params=params, add_help_option=False)
 
 
 def _parameter(option: OptionSpec, name: str) -> click.Parameter:
@@ -252,14 +270,18 @@ def _parameter(option: OptionSpec, name: str) -> click.Parameter:
     return click.Option([name, *option.flags], type=_RAW, multiple=option.kind == "list", default=None)
 
 
-def _unknown_option(spec: CommandSpec, error: click.exceptions.NoSuchOption) -> UnknownOption:
-    available = [flag for option in spec.options for flag in option.flags]
-    return UnknownOption(
-        option=clipped(error.option_name),
-        suggestions=list(error.possibilities or ()),
-        available=available,
-        hint=f"nexus {' '.join(spec.path)} --help",
-    )
+def _unknown_option(spec: CommandSpec, rest: list[str]) -> UnknownOption:
+    """Parse again with every flag, so that the nearest ones are told."""
+    try:
+        _build_parser(spec).make_context(" ".join(spec.path), list(rest))
+    except click.exceptions.NoSuchOption as error:
+        return UnknownOption(
+            option=clipped(error.option_name),
+            suggestions=list(error.possibilities or ()),
+            available=[flag for option in spec.options for flag in option.flags],
+            hint=f"nexus {' '.join(spec.path)} --help",
+        )
+    raise LookupError("an option that the command has was not among those of its parser")
 
 
 def _usage_error(spec: CommandSpec, error: click.exceptions.UsageError) -> ParseError:
