@@ -6,7 +6,10 @@ from pydantic import Field
 
 from nexus.schemas.command import (
     Arguments,
+    ChildSpec,
+    CommandCatalog,
     CommandHandler,
+    CommandPath,
     CommandSpec,
     Effect,
     Example,
@@ -27,11 +30,25 @@ class PathArguments(Arguments):
     )
 
 
+def _absent(value: Any) -> bool:
+    return value is None or value == []
+
+
+def _optional(description: str | None = None) -> Any:
+    """A field that is left out where it has nothing to say: help is read by the byte."""
+    return Field(default=None, exclude_if=_absent, description=description)
+
+
+def _many(description: str | None = None) -> Any:
+    return Field(default_factory=list, exclude_if=_absent, description=description)
+
+
 class Child(Model):
-    """One name at the next level."""
+    """One name at the next level, and the names below it."""
 
     name: str
     summary: str
+    children: list[str] = _many()
 
 
 class HelpOption(Model):
@@ -39,8 +56,8 @@ class HelpOption(Model):
 
     flag: str
     description: str
-    choices: list[str] = Field(default_factory=list)
-    note: str | None = None
+    choices: list[str] = _many()
+    note: str | None = _optional()
 
 
 class HelpExample(Model):
@@ -55,20 +72,21 @@ class Help(Model):
 
     name: str
     summary: str
-    description: str | None = None
+    description: str | None = _optional()
     usage: str
-    children: list[Child] = Field(default_factory=list)
-    options: list[HelpOption] = Field(default_factory=list)
-    needs: list[str] = Field(default_factory=list, description="What must be selected, or named by a flag.")
-    examples: list[HelpExample] = Field(default_factory=list)
+    children: list[Child] = _many()
+    options: list[HelpOption] = _many()
+    needs: list[str] = _many("What must be selected, or named by a flag.")
+    examples: list[HelpExample] = _many()
+    flags: list[str] = _many("At the top: the flags that every command takes; the schema tells what they do.")
     next: str
 
 
 class ShowHelp(CommandHandler[PathArguments, Help]):
     """Show what there is, or how one command is used.
 
-    Without words it is the top of the tree with the flags that every command takes. `--help` after any command or
-    level is the same.
+    Without words it is the top of the tree with the flags that every command takes; of a namespace it names every
+    command. `--help` after any command or level is the same.
     """
 
     path = ("help",)
@@ -78,34 +96,37 @@ class ShowHelp(CommandHandler[PathArguments, Help]):
     errors = (CommandNotFound, AmbiguousCommand)
     examples = (
         Example(line="nexus help", shows="The top of the tree"),
-        Example(line="nexus help agent project", shows="What can be done with projects"),
+        Example(line="nexus help agent", shows="Every command of a namespace"),
         Example(line="nexus help agent project create", shows="How one command is used"),
     )
 
     async def execute(self, context: ExecutionContext[PathArguments]) -> Help:
         node = context.catalog.find(context.args.path)
-        if isinstance(node, GroupSpec):
-            everywhere = context.catalog.global_options() if not node.path else ()
-            return _of_group(node, everywhere)
-        return help_of(node)
+        return help_of(node) if isinstance(node, CommandSpec) else _of_group(node, context.catalog)
 
 
 def _called(path: tuple[str, ...]) -> str:
     return " ".join(("nexus", *path))
 
 
-def _of_group(node: GroupSpec, everywhere: tuple[OptionSpec, ...]) -> Help:
+def _of_group(node: GroupSpec, catalog: CommandCatalog) -> Help:
     name = _called(node.path)
-    first = next((child.name for child in node.children if child.kind == "group"), None)
-    deeper = (*node.path, first or next((child.name for child in node.children), ""))
+    # A group is the better way on: at the top it is where almost every command is.
+    deeper = next((child.name for child in node.children if child.kind == "group"), None)
     return Help(
         name=name,
         summary=node.summary,
         usage=f"{name} {' '.join(('NAMESPACE', 'RESOURCE', 'ACTION')[len(node.path) :])} [--flags]",
-        children=[Child(name=child.name, summary=child.summary) for child in node.children],
-        options=[_option(option) for option in everywhere],
-        next=f"nexus help {' '.join(deeper)}".rstrip(),
+        children=[_child(node.path, child, catalog) for child in node.children],
+        flags=[] if node.path else [_with_value(option.flags[0], option) for option in catalog.global_options()],
+        next=f"nexus help {' '.join((*node.path, deeper or node.children[0].name))}",
     )
+
+
+def _child(path: CommandPath, child: ChildSpec, catalog: CommandCatalog) -> Child:
+    below = catalog.node((*path, child.name))
+    names = [found.name for found in below.children] if isinstance(below, GroupSpec) else []
+    return Child(name=child.name, summary=child.summary, children=names)
 
 
 def help_of(spec: CommandSpec) -> Help:

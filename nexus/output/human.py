@@ -144,6 +144,8 @@ def _help(data: dict[str, Any]) -> RenderableType:
                 cells = [Text(_cell(cell)) for cell in item.values() if _cell(cell)]
                 grid.add_row(*cells)
             parts += [Text(f"\n{name.capitalize()}", style="bold"), grid]
+    if data.get("flags"):
+        parts += [Text("\nFlags", style="bold"), Text("  " + safe("  ".join(data["flags"])))]
     if data.get("next"):
         parts.append(Text(f"\nNext: {_cell(data['next'])}", style="cyan"))
     return Group(*parts)
