@@ -24,6 +24,25 @@ MessageStatus = Literal["streaming", "complete", "partial", "failed"]
 MOST_CHARACTERS = 1_000_000
 """Of one message."""
 
+KEY_VARIABLES: dict[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "ollama": ("OLLAMA_API_KEY",),
+}
+"""Where the keys of providers are looked for, by their names; the first one found is used."""
+
+ADDRESS_VARIABLES: dict[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_BASE_URL",),
+    "anthropic": ("ANTHROPIC_BASE_URL",),
+    "google": ("GOOGLE_GEMINI_BASE_URL",),
+    "ollama": ("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+}
+"""Where other addresses of providers are looked for."""
+
+AGENT_NAMES = ("claude", "codex", "gemini", "qwen", "acp")
+"""Back ends that are programs: they are given the whole environment of their caller, as every program is."""
+
 CONVERSATION_FORMAT = "nexus-conversation"
 CONVERSATION_VERSION = 1
 

@@ -34,7 +34,8 @@ class Follow:
     is the least time between two outputs, in seconds: text is joined, other events are sampled. `printed` is how far an
     earlier process came with the same command. `on_stop` is set off when the reader is stopped by a signal: it
     interrupts the session, where the command is one that does. `pass_exit_code` makes the program's exit code the
-    command's own.
+    command's own. `until` is shown each line, and returns the command's exit status where the reader is through behind
+    it, None where it goes on.
     """
 
     session_id: str
@@ -48,6 +49,7 @@ class Follow:
     printed: Printed | None = None
     on_stop: OnStop | None = None
     pass_exit_code: bool = False
+    until: Callable[[bytes], int | None] | None = None
 
 
 class SessionStream:
@@ -186,10 +188,21 @@ class SessionStream:
         if self._left is not None:
             last = min(last, batch.first - 1 + self._left)
             self._left -= last - batch.first + 1
+        if self._asked.until is not None:
+            last = self._until_through(batch.until(last), self._asked.until)
         cut = batch.until(last)
         self._reached = last
         self._last_line = cut.lines[cut.lines.rfind(b"\n", 0, -1) + 1 :]
         return cut
+
+    def _until_through(self, batch: Batch, through: Callable[[bytes], int | None]) -> int:
+        """Return the seq behind which the reader is through, that of the last line where it is not."""
+        for seq, line in enumerate(batch.lines.splitlines(), batch.first):
+            status = through(line)
+            if status is not None:
+                self._status, self._until = status, seq
+                return seq
+        return batch.last
 
     def _own(self, event: EventName, payload: str) -> bytes:
         """Write a line of this reader's own. Its time is not before that of what was printed."""

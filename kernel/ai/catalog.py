@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nexus.schemas.ai import AiSettings, Backend, BackendKind
+from nexus.schemas.ai import ADDRESS_VARIABLES, KEY_VARIABLES, AiSettings, Backend, BackendKind
 from nexus.schemas.errors import AiBackendMissing, AiKeyMissing, ExtraMissing, ProgramMissing, ValidationError
 from nexus.schemas.session import CallerSurroundings
 
@@ -15,39 +15,30 @@ ProviderName = Literal["openai", "anthropic", "google", "ollama"]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider of models. `keys` are the variables that may hold the key, the first one found is used.
-
-    A server of one's own, at another base URL, may want no key, and has models of its own.
-    """
+    """A provider of models. A server of one's own, at another base URL, may want no key and has models of its own."""
 
     name: ProviderName
     title: str
-    keys: tuple[str, ...]
-    addresses: tuple[str, ...]
     base_url: str
     model: str | None
     needs_key: bool = True
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return KEY_VARIABLES[self.name]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return ADDRESS_VARIABLES[self.name]
 
 
 PROVIDERS: dict[str, Provider] = {
     each.name: each
     for each in (
-        Provider(
-            *("openai", "OpenAI, or any server that speaks as it does", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",)),
-            *("https://api.openai.com/v1", "gpt-6-luna"),
-        ),
-        Provider(
-            *("anthropic", "Anthropic", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
-            *("https://api.anthropic.com", "claude-haiku-5-5"),
-        ),
-        Provider(
-            *("google", "Gemini, by Google's API", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), ("GOOGLE_GEMINI_BASE_URL",)),
-            *("https://generativelanguage.googleapis.com", "gemini-3.8-flash"),
-        ),
-        Provider(
-            *("ollama", "Ollama", ("OLLAMA_API_KEY",), ("OLLAMA_BASE_URL", "OLLAMA_HOST")),
-            *("http://127.0.0.1:11434/v1", None, False),
-        ),
+        Provider("openai", "OpenAI, or any server that speaks as it does", "https://api.openai.com/v1", "gpt-6-luna"),
+        Provider("anthropic", "Anthropic", "https://api.anthropic.com", "claude-haiku-5-5"),
+        Provider("google", "Gemini, by Google's API", "https://generativelanguage.googleapis.com", "gemini-3.8-flash"),
+        Provider("ollama", "Ollama", "http://127.0.0.1:11434/v1", None, needs_key=False),
     )
 }
 

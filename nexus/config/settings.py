@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from nexus.schemas.model import StrictModel
 
@@ -55,6 +55,35 @@ class SessionSettings(StrictModel):
     )
 
 
+_ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=2048)]
+
+
+class AiSettings(StrictModel):
+    """Which back ends answer in AI chats. Their keys are read from the environment, never from here."""
+
+    backend: str | None = Field(
+        None, min_length=1, max_length=4200, description="The back end of a new session that names none."
+    )
+    openai_model: _ModelName | None = Field(None, description="The model of OpenAI, or of a server that speaks as it.")
+    openai_base_url: _BaseUrl | None = Field(None, description="A server that speaks as OpenAI does.")
+    anthropic_model: _ModelName | None = Field(None, description="The model of Anthropic.")
+    anthropic_base_url: _BaseUrl | None = Field(None, description="Another address of Anthropic's API.")
+    google_model: _ModelName | None = Field(None, description="The model of Gemini.")
+    google_base_url: _BaseUrl | None = Field(None, description="Another address of Gemini's API.")
+    ollama_model: _ModelName | None = Field(None, description="The model of Ollama; else the first that it has.")
+    ollama_base_url: _BaseUrl | None = Field(None, description="Where Ollama is; else on this machine.")
+    timeout: float = Field(
+        300.0, gt=0, le=86_400, description="Seconds without a word from a back end after which it is given up."
+    )
+    permissions: Literal["reject", "read", "allow"] = Field(
+        "reject", description="What a coding agent that asks is told: no; yes to reading; yes."
+    )
+    context_window: int | None = Field(
+        None, ge=1, description="How many tokens the model takes, where its back end does not know."
+    )
+
+
 class Settings(StrictModel):
     """Every category."""
 
@@ -64,3 +93,4 @@ class Settings(StrictModel):
     server: ServerSettings = Field(default_factory=ServerSettings)
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
     session: SessionSettings = Field(default_factory=SessionSettings)
+    ai: AiSettings = Field(default_factory=AiSettings)

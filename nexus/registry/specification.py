@@ -56,7 +56,8 @@ def _kind_and_choices(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
 def _option(name: str, field: FieldInfo) -> OptionSpec:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     kind, choices = _kind_and_choices(field.annotation)
-    word = name.replace("_", "-")
+    # A word that is Python's own has a line behind it in the model: `from_` is --from.
+    word = name.rstrip("_").replace("_", "-")
     default = None if field.default is PydanticUndefined else field.get_default(call_default_factory=True)
     flags: list[str] = []
     if not extra.get("positional"):

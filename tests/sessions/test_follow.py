@@ -209,3 +209,18 @@ async def test_a_throttle_keeps_its_distance_in_time(client):
     gaps = [later - earlier for earlier, later in pairwise(times[1:-1])]
     assert all(gap > 0.15 for gap in gaps)
     assert len(times) < 9
+
+
+async def test_a_stream_ends_behind_the_line_that_it_waits_for(client: SessionClient) -> None:
+    session_id = await echo(client, "one", "two", "three")
+
+    def through(line: bytes) -> int | None:
+        return 5 if b'"two' in line else None
+
+    stream = SessionStream(client, Follow(session_id, until=through))
+    lines = [json.loads(line) for item in [item async for item in stream] for line in item.data.splitlines()]
+    assert [line["event"] for line in lines][-2:] == ["data", "close"]
+    assert "two" in json.dumps(lines[-2])
+    assert lines[-1]["payload"] == {"reason": "reader", "exitCode": None, "lastSeq": lines[-2]["seq"]}
+    assert stream.exit_status == 5
+    await stream.aclose()
