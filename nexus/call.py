@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nexus.schemas.command import StandardInput
+from nexus.schemas.stream import Printed
 
 
 class Output(Protocol):
@@ -13,8 +14,11 @@ class Output(Protocol):
 
     is_terminal: bool
 
-    async def write(self, data: bytes) -> None:
-        """Write all of it, paced by the reader. Raises `ReaderGone` when nobody reads any more."""
+    async def write(self, data: bytes, reached: Printed | None = None) -> None:
+        """Write all of it, paced by the reader. Raises `ReaderGone` when nobody reads any more.
+
+        `reached` is the position of a stream behind the data: should this process die, the next one goes on there.
+        """
         ...
 
 
@@ -34,7 +38,8 @@ class Call:
     by 24 without one. `argv` leaves out the program's name; bytes that are no UTF-8 are surrogate-escaped.
 
     `again` says that the command was begun before by a process that died: what is not known to only read must then end
-    in `OutcomeUnknown` instead of running a second time.
+    in `OutcomeUnknown` instead of running a second time. `printed` is how far the stream of such a command came: it is
+    printed on from there.
     """
 
     argv: tuple[str, ...]
@@ -49,3 +54,4 @@ class Call:
     columns: int = 80
     rows: int = 24
     again: bool = False
+    printed: Printed | None = None

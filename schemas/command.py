@@ -15,6 +15,7 @@ from nexus.schemas.model import Model, StrictModel
 
 if TYPE_CHECKING:
     from nexus.schemas.session import Session, TransportName
+    from nexus.schemas.stream import Printed
 
 CommandPath = tuple[str, ...]
 """`(namespace, resource, action)`; a built-in such as `help` has one word."""
@@ -291,6 +292,7 @@ class ExecutionContext(Generic[Args]):
         session: "Session | None" = None,
         umask: int = 0o077,
         limits: Mapping[int, tuple[int, int]] | None = None,
+        printed: "Printed | None" = None,
         sessions: SessionAccess | None = None,
     ) -> None:
         self.args = args
@@ -309,6 +311,7 @@ class ExecutionContext(Generic[Args]):
         self.session = session
         self.umask = umask
         self.limits = dict(limits or {})
+        self.printed = printed
         self.sessions = sessions
 
     def selected(self, kind: ContextKind) -> str:

@@ -27,6 +27,19 @@ class Lines:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """How far an earlier process printed this stream: the position of its last whole item.
+
+    `lines` counts the session's lines so far, its metadata aside.
+    """
+
+    session_id: str
+    epoch: int
+    seq: int
+    lines: int
+
+
 class OutputStream(Protocol):
     """Lines as they come, pulled by the printer, so that a slow one slows nothing but this command."""
 

@@ -12,22 +12,11 @@ the `close`, at once. When the printer's process died, the next one gives the co
 behind it: no metadata a second time, no line twice, none missing.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from nexus.schemas.stream import STOP_STATUS, Lines, OutputStream, StopReason
+from nexus.schemas.stream import STOP_STATUS, Lines, OutputStream, Printed, StopReason
 
 __all__ = ["STOP_STATUS", "LineStream", "Lines", "OutputStream", "Printed", "StopReason"]
-
-
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """How far an earlier process printed this stream: the position of its last whole item, and its lines so far."""
-
-    session_id: str
-    epoch: int
-    seq: int
-    lines: int
 
 
 class LineStream(OutputStream, Protocol):

@@ -144,17 +144,23 @@ class RunInTerminal(CommandHandler[RunArguments, LineStream | Collected]):
     async def execute(self, context: ExecutionContext[RunArguments]) -> LineStream | Collected:
         args = context.args
         client = await client_of(context)
-        session = await opened(context, args, command=args.command, timeout_seconds=context.flags.timeout)
+        if context.printed is not None:
+            # An earlier process opened it and died: what it runs goes on, and is printed on.
+            session_id = context.printed.session_id
+        else:
+            opening = opened(context, args, command=args.command, timeout_seconds=context.flags.timeout)
+            session_id = (await opening).session_id
         if args.detach:
-            return Collected(session_id=session.session_id, epoch=1, last_seq=0, truncated=False, events=[])
+            return Collected(session_id=session_id, epoch=1, last_seq=0, truncated=False, events=[])
 
         asked = Follow(
-            session.session_id,
+            session_id,
             after=args.after,
             limit=args.limit,
             throttle=None if args.throttle is None else args.throttle / 1000,
             format=args.format,
-            on_stop=lambda _: client.close(session.session_id),
+            printed=context.printed,
+            on_stop=lambda _: client.close(session_id),
             pass_exit_code=args.exit_code,
         )
         stream = OwnStream(client, asked)
@@ -188,7 +194,7 @@ class AttachTerminal(CommandHandler[AttachArguments, LineStream | Collected]):
 
         client = await client_of(context)
         session_id = await terminal_of(context, client)
-        stream = stream_of(client, session_id, context.args, follow=not context.args.collect)
+        stream = stream_of(client, session_id, context.args, follow=not context.args.collect, printed=context.printed)
         return await collected(stream) if context.args.collect else stream
 
 

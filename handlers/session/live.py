@@ -145,7 +145,7 @@ class ShowSessionEvents(CommandHandler[SessionEventsArguments, "LineStream | Col
         args = context.args
         client = await client_of(context)
         follow = args.follow and not args.collect
-        stream = stream_of(client, session_named(context, args.session), args, follow=follow)
+        stream = stream_of(client, session_named(context, args.session), args, follow=follow, printed=context.printed)
         return await collected(stream) if args.collect else stream
 
 
@@ -173,7 +173,7 @@ class AttachLiveSession(CommandHandler[SessionStreamArguments, "LineStream | Col
         if session.status in ("closed", "error"):
             raise SessionClosed(session_id=session_id, hint=f"nexus session live events {session_id}")
         on_stop = _interrupting(client, session_id) if session.type in INTERRUPTED_WITH_THEIR_READER else None
-        stream = stream_of(client, session_id, args, follow=not args.collect, on_stop=on_stop)
+        stream = stream_of(client, session_id, args, follow=not args.collect, printed=context.printed, on_stop=on_stop)
         return await collected(stream) if args.collect else stream
 
 

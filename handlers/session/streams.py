@@ -22,7 +22,7 @@ from nexus.schemas.session import SessionId, TransportName
 from nexus.sessions.access import session_client
 from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import Follow, OnStop, SessionStream
-from nexus.sessions.stream import LineStream
+from nexus.sessions.stream import LineStream, Printed
 
 MOST_COLLECTED = 10_000
 MOST_COLLECTED_BYTES = 16 * 1024 * 1024
@@ -104,9 +104,18 @@ def session_named(context: ExecutionContext[Any], given: SessionId | None) -> st
 
 
 def stream_of(
-    client: SessionClient, session_id: str, args: StreamArguments, *, follow: bool, on_stop: OnStop | None = None
+    client: SessionClient,
+    session_id: str,
+    args: StreamArguments,
+    *,
+    follow: bool,
+    printed: Printed | None = None,
+    on_stop: OnStop | None = None,
 ) -> SessionStream:
-    """Return the stream that the flags ask for. Raises ValidationError for flags that contradict each other."""
+    """Return the stream that the flags ask for, behind what an earlier process `printed` of it.
+
+    Raises ValidationError for flags that contradict each other.
+    """
     if args.after is not None and args.tail is not None:
         raise ValidationError.because("--after and --tail both say where to begin.", field="tail")
     asked = Follow(
@@ -118,6 +127,7 @@ def stream_of(
         limit=args.limit if not args.collect else min(args.limit or MOST_COLLECTED, MOST_COLLECTED),
         throttle=None if args.throttle is None else args.throttle / 1000,
         format=args.format,
+        printed=printed,
         on_stop=on_stop,
     )
     return SessionStream(client, asked)

@@ -5,7 +5,7 @@ import asyncio
 from nexus.call import Call
 from nexus.cli.signals import ENDED_BY
 from nexus.schemas.errors import HungUp, Interrupted, Terminated
-from nexus.schemas.stream import STOP_STATUS, OutputStream, StopReason
+from nexus.schemas.stream import STOP_STATUS, OutputStream, Printed, StopReason
 
 _REASONS: dict[type[Interrupted], StopReason] = {
     Interrupted: "user-requested",
@@ -41,8 +41,19 @@ async def print_stream(stream: OutputStream, call: Call, seconds: float | None) 
 
 
 async def _pump(stream: OutputStream, call: Call) -> None:
+    # The metadata line is the reader's own, and not counted.
+    count = call.printed.lines if call.printed else -1
     async for lines in stream:
-        await call.stdout.write(lines.data)
+        count += lines.data.count(b"\n")
+        await call.stdout.write(lines.data, _reached(stream, lines.last, count))
+
+
+def _reached(stream: OutputStream, last: int, count: int) -> Printed | None:
+    """Return the position that is reached, for a stream that can be taken up again: a session's."""
+    session_id, epoch = getattr(stream, "session_id", None), getattr(stream, "epoch", None)
+    if session_id is None or epoch is None:
+        return None
+    return Printed(session_id=session_id, epoch=epoch, seq=last, lines=max(count, 0))
 
 
 async def _stop_reason(call: Call, seconds: float | None) -> StopReason:

@@ -197,6 +197,7 @@ class _Execution:
             token=around.token,
             umask=asked.call.umask,
             limits=asked.call.limits,
+            printed=asked.call.printed,
             sessions=around,
         )
 

@@ -13,7 +13,7 @@ from nexus.schemas.envelope import Envelope, ErrorEntry, failure, success
 from nexus.schemas.errors import NexusError, ReaderGone
 
 if TYPE_CHECKING:
-    from nexus.schemas.stream import OutputStream
+    from nexus.schemas.stream import OutputStream, Printed
 
 MOST_EVENTS = 1000
 MOST_BYTES = 1024 * 1024
@@ -60,7 +60,7 @@ class _Events:
         self._truncated = False
         self._error: dict[str, Any] | None = None
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, reached: "Printed | None" = None) -> None:  # noqa: ARG002 -- nobody takes it up again
         """Keep whole lines. Raises `ReaderGone` at the bounds."""
         for line in data.splitlines():
             if len(self._items) == MOST_EVENTS or self._bytes + len(line) > MOST_BYTES:

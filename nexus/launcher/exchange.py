@@ -49,6 +49,8 @@ class Exchange:
         self.stderr_open = True
         self.sending = False
         self.waiting: list[bytes] = []
+        self.held: list[bytes] = []
+        self.reached = b""
 
     def run(self, hello: bytes) -> str:
         """Send the hello and serve until the last frame. Raises `Unwritable`, and `FrameInvalid`; ends the process
@@ -94,6 +96,12 @@ class Exchange:
         if kind == frames.STDOUT:
             self.printed = True
             write_stdout(payload)
+        elif kind == frames.LINES:
+            self.held.append(payload)
+        elif kind == frames.MARK:
+            write_stdout(b"".join(self.held))
+            self.held.clear()
+            self.reached = payload
         elif kind == frames.EXIT:
             self.status = int(payload)
             return EXITED

@@ -6,6 +6,7 @@ Types and this framing never change their meaning; what a hello says is versione
     launcher                         resident
     HELLO ─────────────────────────▶
           ◀───────────────────────── STDOUT, STDERR            any number
+          ◀───────────────────────── LINES… MARK               a stream's lines, and the position behind them
           ◀───────────────────────── STDIN_WANTED              the command asks for up to so many bytes
     STDIN_DATA or STDIN_END ───────▶                           one answer to each
     SIGNAL, WINDOW, PING ──────────▶                           at any time
@@ -27,6 +28,10 @@ REFUSED = 5
 DRAINING = 6
 """Payload: the resident's instance name. The command was not begun; a successor will take it."""
 PONG = 7
+LINES = 9
+"""Lines of a stream, held back until the MARK behind them, so that none is printed in part or twice."""
+MARK = 10
+"""Payload: the position that the lines before it reach. A launcher whose resident died hands it to the next one."""
 STDIN_DATA = 16
 STDIN_END = 17
 SIGNAL = 18

@@ -6,11 +6,12 @@ import sys
 from nexus.launcher.frames import PROTOCOL
 
 
-def hello(version: str, site: str, key: str, argv: list[bytes], *, again: bool = False) -> bytes:
+def hello(version: str, site: str, key: str, argv: list[bytes], *, again: bool = False, reached: bytes = b"") -> bytes:
     """Return the payload of a HELLO: fields with a NUL between, which none of them can contain.
 
     protocol, version, site folder's identity, key of the places, cwd, umask, columns, rows, terminals (three digits,
-    one each for stdin, stdout, stderr), again, limits, how many words, the words, the environment as NAME=value.
+    one each for stdin, stdout, stderr), again, the position that a stream reached, limits, how many words, the words,
+    the environment as NAME=value.
     """
     columns, rows = window()
     fields = [
@@ -24,6 +25,7 @@ def hello(version: str, site: str, key: str, argv: list[bytes], *, again: bool =
         b"%d" % rows,
         b"".join(b"1" if posix.isatty(end) else b"0" for end in (0, 1, 2)),
         b"1" if again else b"0",
+        reached,
         limits(),
         b"%d" % len(argv),
         *argv,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 ATTEMPTS = 5
-"""How many residents may end or hand over under one command."""
+"""How many residents may end or hand over under one command, or under a stream that does not come on."""
 
 PEER = (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, getattr(_socket, "SO_PEERCRED", 17), 12)
 """Level, option and size of the credentials of a socket's other end; the uid is bytes 4 to 8 in both layouts."""
@@ -87,6 +87,8 @@ class Command:
         self.places = places.find(variable, decode(folder()))
         self.exchange: Exchange | None = None
         self.again = False
+        self.reached = b""
+        self.attempts = ATTEMPTS
         self.drained = b""
         self.signal = 0
 
@@ -122,11 +124,11 @@ class Command:
 
     def handed_over(self) -> int:
         """Have a resident answer. Raises `Unavailable`, `Unwritable`, `Signalled`."""
-        for _ in range(ATTEMPTS):
+        while self.attempts:
+            self.attempts -= 1
             exchange = Exchange(self.socket())
-            greeting = hello(
-                __version__, self.site, self.places.key, [encode(word) for word in self.argv], again=self.again
-            )
+            words = [encode(word) for word in self.argv]
+            greeting = hello(__version__, self.site, self.places.key, words, again=self.again, reached=self.reached)
             self.exchange = exchange
             try:
                 ending = exchange.run(greeting)
@@ -154,7 +156,12 @@ class Command:
                 fatal=True,
             )
         elif ending == LOST:
-            if exchange.printed or exchange.interrupted or exchange.took_stdin or self.again:
+            if exchange.reached:
+                # The stream came on: it can be taken up behind the last mark, and attempts are counted from there.
+                self.reached = exchange.reached
+                self.attempts = ATTEMPTS
+            begun_twice = self.again and not self.reached
+            if exchange.printed or exchange.interrupted or exchange.took_stdin or begun_twice:
                 lost = Unavailable(
                     "The resident ended in the middle of the command: whether it did its work is not known.",
                     code="OUTCOME_UNKNOWN",

@@ -168,6 +168,7 @@ class Connection(asyncio.Protocol):
             columns=request.columns,
             rows=request.rows,
             again=request.again,
+            printed=request.printed,
         )
         try:
             status = await self._house.answer(call)

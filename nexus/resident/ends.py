@@ -1,11 +1,14 @@
 """The ends of one command, over the frames of its launcher."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Protocol
 
 from nexus.launcher import frames
 from nexus.schemas.errors import ReaderGone, ValidationError
+from nexus.schemas.stream import Printed
 
 
 class Line(Protocol):
@@ -25,11 +28,14 @@ class FrameOutput:
         self._line = line
         self._kind = kind
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, reached: Printed | None = None) -> None:
         """Send all of it, in frames of 64 KiB at most. Raises `ReaderGone`."""
+        kind = self._kind if reached is None else frames.LINES
         for start in range(0, len(data), frames.CHUNK):
             self.written = True
-            await self._line.send(self._kind, data[start : start + frames.CHUNK])
+            await self._line.send(kind, data[start : start + frames.CHUNK])
+        if reached is not None:
+            await self._line.send(frames.MARK, json.dumps(asdict(reached)).encode())
 
 
 class FrameInput:

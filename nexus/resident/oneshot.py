@@ -20,6 +20,7 @@ from nexus.resident.folders import Folders
 from nexus.resident.local import LocalKernel
 from nexus.resident.request import Limits
 from nexus.schemas.errors import ReaderGone, ValidationError
+from nexus.schemas.stream import Printed
 
 if TYPE_CHECKING:
     from nexus.resident.door import Door
@@ -106,7 +107,7 @@ class ProcessOutput:
         self._needed = needed
         self._blocks = not stat.S_ISREG(os.fstat(descriptor).st_mode)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, reached: Printed | None = None) -> None:  # noqa: ARG002 -- no process follows
         """Write all of it. Raises `ReaderGone` when nobody reads, or when it cannot be written (`failure` says why)."""
         try:
             for start in range(0, len(data), CHUNK):

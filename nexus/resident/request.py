@@ -1,5 +1,6 @@
 """What a launcher's hello says, read."""
 
+import json
 import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from pathlib import Path
 
 from nexus.launcher.frames import PROTOCOL, FrameInvalid
 from nexus.launcher.hello import decode
+from nexus.schemas.stream import Printed
 
-_FIELDS = 12
+_FIELDS = 13
 
 _TITLES = {
     "Max cpu time": "RLIMIT_CPU",
@@ -45,6 +47,7 @@ class Request:
     rows: int
     terminals: tuple[bool, bool, bool]
     again: bool
+    printed: Printed | None
     limits: Mapping[int, tuple[int, int]]
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -63,7 +66,7 @@ def read_request(payload: bytes) -> Request:
     if len(fields) < _FIELDS - 1 + _number(fields[_FIELDS - 2 : _FIELDS - 1]):
         raise FrameInvalid("a hello with fewer fields than it announces")
     try:
-        version, site, key, cwd, umask, columns, rows, terminals, again, limits, count = fields[: _FIELDS - 1]
+        version, site, key, cwd, umask, columns, rows, terminals, again, reached, limits, count = fields[: _FIELDS - 1]
         words = int(count)
         argv, environment = fields[_FIELDS - 1 : _FIELDS - 1 + words], fields[_FIELDS - 1 + words :]
         return Request(
@@ -76,6 +79,7 @@ def read_request(payload: bytes) -> Request:
             rows=int(rows),
             terminals=(terminals[:1] == b"1", terminals[1:2] == b"1", terminals[2:3] == b"1"),
             again=again == b"1",
+            printed=Printed(**json.loads(reached)) if reached else None,
             limits=Limits(limits),
             argv=tuple(decode(word) for word in argv),
             environment=_environment(environment),

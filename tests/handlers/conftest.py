@@ -30,7 +30,7 @@ class Kept:
     is_terminal: bool = False
     written: bytearray = field(default_factory=bytearray)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, reached: object = None) -> None:
         self.written += data
 
 

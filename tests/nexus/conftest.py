@@ -154,7 +154,7 @@ class Bytes:
     gone: bool = False
     written: bytearray = field(default_factory=bytearray)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, reached: object = None) -> None:
         if self.gone:
             raise ReaderGone
         self.written += data

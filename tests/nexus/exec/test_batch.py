@@ -205,7 +205,7 @@ async def test_a_slow_printer_is_not_read_ahead_of(runtime: Runtime, make_call: 
         is_terminal = False
         free = asyncio.Event()
 
-        async def write(self, data: bytes) -> None:
+        async def write(self, data: bytes, reached: object = None) -> None:
             await self.free.wait()
 
     taken = 0

@@ -1,0 +1,85 @@
+"""A follower whose resident is killed goes on by itself, and what it printed is whole."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINES = 20_000
+SLOWLY = f"for i in $(seq 1 {LINES}); do echo line-$i; [ $((i % 200)) = 0 ] && sleep 0.02; done"
+
+
+def project(home: Any) -> None:
+    assert home.run("agent", "project", "create", "--name", "demo", "--select").status == 0
+
+
+def outputs(events: list[dict[str, Any]]) -> str:
+    return "".join(event["payload"]["content"] for event in events if event["event"] == "data")
+
+
+def whole(printed: bytes) -> list[dict[str, Any]]:
+    """Hold the stream's own promises: metadata first, seq without a hole, one close last."""
+    assert printed.startswith(b"{\"event\""), printed[:1000]
+    assert printed.endswith(b"\n")
+    events = [json.loads(line) for line in printed.splitlines()]
+    assert [event["event"] for event in events].count("metadata") >= 1
+    assert events[0]["event"] == "metadata"
+    assert [event["event"] for event in events].index("close") == len(events) - 1
+    numbers = [event["seq"] for event in events if event.get("seq") is not None]
+    assert numbers == list(range(1, len(numbers) + 1))
+    return events
+
+
+@pytest.mark.timeout(300)
+def test_a_run_is_whole_over_kills_of_its_resident(home: Any) -> None:
+    project(home)
+    running = home.start("agent", "terminal", "run", "--command", SLOWLY)
+    printed = bytearray()
+    for _ in range(3):
+        # After some output of each resident: kill it in the middle.
+        more = os.read(running.stdout.fileno(), 1 << 16)
+        assert more
+        printed += more
+        home.kill()
+    rest, complaints = running.communicate(timeout=120)
+    events = whole(bytes(printed + rest))
+    assert outputs(events).split() == [f"line-{number}" for number in range(1, LINES + 1)], complaints
+    assert (events[-1]["payload"]["exitCode"], running.returncode) == (0, 0)
+
+
+@pytest.mark.timeout(300)
+def test_a_terminal_lives_on_when_its_resident_is_killed(home: Any) -> None:
+    project(home)
+    opened = home.run("agent", "terminal", "open", "--shell", "/bin/sh").envelope["data"]
+    chosen = ("--session-id", opened["sessionId"])
+    assert home.run("agent", "terminal", "send", "echo $((40+1))-before; KEPT=kept", "--enter", *chosen).status == 0
+    home.kill()
+    assert home.run("agent", "terminal", "send", "echo $KEPT-after; exit 3", "--enter", *chosen).status == 0
+    followed = home.start("session", "live", "events", opened["sessionId"], "--after", "0")
+    stdout, _ = followed.communicate(timeout=60)
+    events = whole(stdout)
+    assert "41-before" in outputs(events)
+    assert "kept-after" in outputs(events)
+    assert events[-1]["payload"]["exitCode"] == 3
+
+
+def test_an_interrupt_ends_a_stream_with_its_own_end(home: Any) -> None:
+    project(home)
+    running = home.start("agent", "terminal", "run", "--command", "echo ready; sleep 60")
+    first = b""
+    while b"ready" not in first:
+        first += os.read(running.stdout.fileno(), 1 << 16)
+    running.send_signal(signal.SIGINT)
+    stdout, _ = running.communicate(timeout=20)
+    events = [json.loads(line) for line in (first + stdout).splitlines()]
+    assert [event["event"] for event in events[-2:]] == ["interrupt", "close"]
+    assert running.returncode == 130
+
+
+def test_a_reader_that_goes_ends_the_stream(home: Any, tmp_path: Path) -> None:
+    project(home)
+    done = home.shell('"$NEXUS" agent terminal run --command "seq 1 100000" | head -n 3', cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 3
