@@ -1,5 +1,6 @@
 """Running a command without a resident: this bare interpreter becomes a whole one."""
 
+import gc
 import site as sites
 import sys
 from contextlib import suppress
@@ -15,6 +16,8 @@ def run_alone(command: Command, reason: str) -> int:
 
         with suppress(OSError):
             write_all(2, log_line("warning", f"{reason} The command runs without it."))
+    # The process ends before its garbage matters; looking for it takes a tenth of an import's time.
+    gc.disable()
     complete(command.site)
     from nexus.resident.oneshot import run_here
 

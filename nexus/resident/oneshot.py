@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.kernel.host import OneShotHost
 from nexus.launcher.exchange import LEAVING, Unwritable, leave, write_all
 from nexus.launcher.frames import CHUNK
 from nexus.launcher.hello import decode, folder, limits, mask, window
@@ -23,6 +22,7 @@ from nexus.schemas.errors import ReaderGone, ValidationError
 from nexus.schemas.stream import Printed
 
 if TYPE_CHECKING:
+    from nexus.kernel.host import OneShotHost
     from nexus.resident.door import Door
 
 PIPE_ATOMIC = 4096
@@ -56,9 +56,10 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     folders = Folders.of(command.places)
     door: Door | None = None
 
-    async def host() -> OneShotHost:
+    async def host() -> "OneShotHost":
         nonlocal door
         # Only a command that opens the kernel pays for a socket.
+        from nexus.kernel.host import OneShotHost
         from nexus.resident.door import Door
 
         door = Door(Path(command.places.runtime), kernel.app)

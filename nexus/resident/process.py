@@ -85,7 +85,6 @@ class Report:
 
     def ready(self) -> None:
         """Say that commands may come."""
-        gc.enable()
         self.tell(READY)
 
     def tell(self, said: bytes) -> None:
