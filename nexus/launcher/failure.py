@@ -33,6 +33,19 @@ def told_unavailable(unavailable: Unavailable) -> int:
     return told("backend", unavailable.code, unavailable.reason, BACKEND_STATUS, hint)
 
 
+def told_fault(fault: Exception, *, printed: bool) -> int:
+    """Tell of a bug in the launcher: the envelope, on stderr if stdout has begun, and the traceback there too."""
+    import traceback
+
+    with suppress(OSError):
+        write_all(2, log_line("error", "".join(traceback.format_exception(fault))))
+    sentence = f"Nexus failed inside: {type(fault).__name__}: {fault}"
+    if printed:
+        tell(envelope("internal", "INTERNAL_ERROR", sentence, INTERNAL_STATUS, ""))
+        return INTERNAL_STATUS
+    return told("internal", "INTERNAL_ERROR", sentence, INTERNAL_STATUS)
+
+
 def told_unwritable(reason: str) -> int:
     """Say on stderr that stdout takes no more, and return the exit status."""
     sentence = f"stdout cannot be written to: {reason}."

@@ -75,6 +75,10 @@ def main(site: str, argv: list[str]) -> "NoReturn":
         from nexus.launcher.failure import told_unavailable
 
         leave(told_unavailable(unavailable))
+    except Exception as fault:  # noqa: BLE001 -- the contract: a bug of ours is an envelope too
+        from nexus.launcher.failure import told_fault
+
+        leave(told_fault(fault, printed=command.exchange is not None and command.exchange.printed))
     leave(status, by_signal=command.signal if status == LEAVING.get(command.signal) else 0)
 
 

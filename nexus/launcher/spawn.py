@@ -13,6 +13,8 @@ from nexus.places import Places
 
 READY = b"ready"
 """What the resident writes when it listens; anything else is why it does not."""
+OWNED = b"owned"
+"""What it writes when another has the places already."""
 READY_DESCRIPTOR = 3
 SEARCH_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOST_FILES = 65_536
@@ -21,7 +23,7 @@ KEPT_VARIABLES = (b"HOME", b"XDG_RUNTIME_DIR", b"NEXUS_RESIDENT_IDLE")
 
 
 def spawn(places: Places, site: str, log: str, seconds: float) -> str:
-    """Start a resident and wait until it listens; return why it does not, empty when it does."""
+    """Start a resident and wait until it listens; return why it does not, empty when it or another does."""
     if hard_limit_kills():
         return "this process's hard limits on CPU time or file size would end it."
     arguments = [
@@ -65,7 +67,7 @@ def verdict(told: int, seconds: float) -> str:
     poll = select.poll()
     poll.register(told, select.POLLIN)
     said = b""
-    while said != READY:
+    while said not in (READY, OWNED):
         if not poll.poll(int(seconds * 1000)):
             return f"it said nothing for {seconds:.0f} seconds."
         data = posix.read(told, 4096)

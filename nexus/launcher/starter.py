@@ -16,8 +16,10 @@ START_SECONDS = 30.0
 """A cold disk needs a while to read a hundred modules."""
 YIELD_SECONDS = 20.0
 """How long an owner that hands over may take: it lets running commands finish for half of it."""
-BIND_SECONDS = 3.0
-"""How long a resident whose socket is gone may take to bind again."""
+STARTS = 3
+"""How many residents may start and be gone again, idle or stopped, before the command reaches one."""
+BIND_SECONDS = 10.0
+"""How long a resident that holds the places may take to listen: it starts, or its socket was taken away."""
 PAUSE_SECONDS = 0.02
 
 
@@ -29,6 +31,7 @@ class Starter:
         self.site = site
         self.owner_lock = f"{places.state}/resident-{places.key}.lock"
         self.start_lock = f"{places.state}/resident-{places.key}.start"
+        self.begun = 0
         self.log = f"{places.state}/logs/resident.log"
 
     def connection(self, drained: bytes) -> _socket.socket:
@@ -63,7 +66,8 @@ class Starter:
                 if found is not None:
                     return found
             if not self.owned():
-                return self.started()
+                self.begin()
+                continue
             if time.monotonic() > deadline:
                 raise self.stuck(record, draining=draining)
             if record is not None and not draining and not woken:
@@ -106,15 +110,14 @@ class Starter:
             posix.close(lock)
         return False
 
-    def started(self) -> _socket.socket:
-        """Start the resident, wait until it listens, and connect."""
+    def begin(self) -> None:
+        """Start a resident and wait until it, or another that was faster, has the places. Raises `Unavailable`."""
+        if self.begun == STARTS:
+            raise Unavailable(f"The resident has started and is gone again. Its log is {self.log}.")
+        self.begun += 1
         reason = spawn(self.places, self.site, self.log, START_SECONDS)
         if reason:
             raise Unavailable(f"The resident does not start: {reason} Its log is {self.log}.")
-        found = reach(self.places.socket, self.places.runtime)
-        if found is None:
-            raise Unavailable(f"The resident has started and is gone again. Its log is {self.log}.")
-        return found
 
     def make_folders(self) -> None:
         """Make the folders of state and socket, for us alone. Raises `Unavailable`."""

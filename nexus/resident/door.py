@@ -32,6 +32,7 @@ class Door:
         self._listener = Listener(runtime / f"{os.getpid()}.sock")
         self._server: asyncio.Server | None = None
         self._web = WebFace(app)
+        self._silent: set[Connection] = set()
 
     async def open(self) -> Path | None:
         """Listen, and return where; None where no socket can be had, so that others wait for our end."""
@@ -49,6 +50,8 @@ class Door:
         if self._server is not None:
             self._listener.remove()
             self._server.close()
+            for connection in list(self._silent):
+                connection.give_up()
             await self._web.close(OTHERS_SECONDS)
 
     def admit(self, request: Request) -> None:  # noqa: ARG002 -- whatever is asked
@@ -60,10 +63,12 @@ class Door:
         raise NotImplementedError
 
     def entered(self, connection: Connection) -> None:
-        """Count nothing: the process ends with its own command."""
+        """Remember a connection that has not said yet what it wants."""
+        self._silent.add(connection)
 
     def left(self, connection: Connection) -> None:
-        """Count nothing."""
+        """Forget it."""
+        self._silent.discard(connection)
 
     def take_http(self, transport: asyncio.Transport, data: bytes) -> None:
         """Serve the kernel's API."""

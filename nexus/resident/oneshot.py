@@ -6,6 +6,7 @@ import select
 import signal
 import stat
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from nexus.schemas.errors import ReaderGone, ValidationError
 from nexus.schemas.stream import Printed
 
 if TYPE_CHECKING:
+    from nexus.dispatch.runtime import Runtime
     from nexus.kernel.host import OneShotHost
     from nexus.resident.door import Door
 
@@ -71,13 +73,24 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     try:
         status = await run(_call(command, stdout, signals), runtime)
     finally:
+        await _close(door, runtime, kernel)
+    if stdout.failure is not None:
+        raise Unwritable(stdout.failure)
+    return status
+
+
+async def _close(door: "Door | None", runtime: "Runtime", kernel: LocalKernel) -> None:
+    """Close what was opened. The answer is out already: what fails now is told on stderr and changes nothing."""
+    try:
         if door is not None:
             await door.close()
         await runtime.close()
         await kernel.close()
-    if stdout.failure is not None:
-        raise Unwritable(stdout.failure)
-    return status
+    except Exception as fault:  # noqa: BLE001 -- told, and no reason for another exit status
+        from nexus.launcher.failure import log_line
+
+        with suppress(OSError):
+            write_all(2, log_line("warning", f"The command did not end cleanly: {type(fault).__name__}: {fault}"))
 
 
 def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") -> Call:

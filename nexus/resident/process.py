@@ -5,12 +5,13 @@ import ctypes
 import gc
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
 from nexus.launcher.alone import complete
 from nexus.launcher.main import Unavailable
-from nexus.launcher.spawn import READY
+from nexus.launcher.spawn import OWNED, READY
 from nexus.places import Places
 from nexus.resident.installation import Installation
 from nexus.resident.owner import AlreadyOwned, OwnerLock
@@ -27,11 +28,13 @@ def main(site: str, arguments: list[str]) -> None:
     runtime = socket.rpartition("/")[0]
     places = Places(given["--config"], given["--state"], given["--data"], runtime, socket)
     report = Report(int(given.get("--ready", "-1")))
+    # Launchers wake who holds the lock by it; until there is a handler it would kill.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         restarts = _serve(site, places, report)
     except AlreadyOwned:
-        report.tell(b"Another resident has just started.")
+        report.tell(OWNED)
         os._exit(0)
     except (OSError, Unavailable, ImportError) as error:
         _log.exception("the resident does not start")

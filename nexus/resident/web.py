@@ -23,6 +23,7 @@ class WebFace:
         self._state: ServerState | None = None
         self._config: Config | None = None
         self._opening: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     @property
     def live(self) -> int:
@@ -30,7 +31,10 @@ class WebFace:
         return len(self._opening) + (len(self._state.connections) if self._state is not None else 0)
 
     def take(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Serve a connection; `data` is what it has sent so far."""
+        """Serve a connection; `data` is what it has sent so far. One that comes at the end is cut: it tries again."""
+        if self._closing:
+            transport.abort()
+            return
         transport.pause_reading()
         task = asyncio.get_running_loop().create_task(self._serve(transport, data))
         self._opening.add(task)
@@ -70,11 +74,14 @@ class WebFace:
 
     async def close(self, seconds: float) -> None:
         """Let requests under way finish, for so long at most; cut the others."""
+        self._closing = True
+        deadline = asyncio.get_running_loop().time() + seconds
+        if self._opening:
+            await asyncio.wait(self._opening, timeout=seconds)
         if self._state is None:
             return
         for connection in list(self._state.connections):
             connection.shutdown()
-        deadline = asyncio.get_running_loop().time() + seconds
         while self._state.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- uvicorn's set
             await asyncio.sleep(0.02)
         for connection in list(self._state.connections):

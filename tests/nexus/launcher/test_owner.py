@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 def status(home: Any, **options: Any) -> dict[str, Any]:
     answered = home.run("debug", "kernel", "status", **options)
     assert answered.status == 0, answered
+    assert not answered.stderr, answered
     data: dict[str, Any] = answered.envelope["data"]
     return data
 
