@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from nexus.schemas.command import StandardInput
+from nexus.schemas.command import StandardInput, Terminal
 from nexus.schemas.stream import Printed
 
 
@@ -35,7 +35,8 @@ class Call:
     """Everything a command takes from whoever called it. Nothing of it outlives the command.
 
     `limits` maps `resource.RLIMIT_*` numbers to (soft, hard). `columns` and `rows` are of the controlling terminal, 80
-    by 24 without one. `argv` leaves out the program's name; bytes that are no UTF-8 are surrogate-escaped.
+    by 24 without one; `terminal` is there when both stdin and stdout are one. `argv` leaves out the program's name;
+    bytes that are no UTF-8 are surrogate-escaped.
 
     `again` says that the command was begun before by a process that died: what is not known to only read must then end
     in `OutcomeUnknown` instead of running a second time. `printed` is how far the stream of such a command came: it is
@@ -55,3 +56,4 @@ class Call:
     rows: int = 24
     again: bool = False
     printed: Printed | None = None
+    terminal: Terminal | None = None

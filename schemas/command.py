@@ -198,6 +198,23 @@ class StandardInput(Protocol):
     def chunks(self) -> AsyncIterator[bytes]: ...
 
 
+class Terminal(Protocol):
+    """The terminal that a person sits at, for a command whose stream is what a program shows.
+
+    Until `raw` it is a terminal like any other; then every key comes on stdin as it is pressed, ^C among them, nothing
+    is echoed, and stdout's bytes are shown as they are. It is put back when the command ends, whatever ends it.
+    """
+
+    columns: int
+    rows: int
+
+    async def raw(self) -> None: ...
+
+    async def resized(self) -> tuple[int, int]:
+        """Wait until the size has changed, and return columns and rows."""
+        ...
+
+
 class ConfigValue(Model):
     """One setting and where its value came from."""
 
@@ -270,7 +287,8 @@ class ExecutionContext(Generic[Args]):
     """What a handler is given: its arguments, the selections, the API, and the caller's surroundings.
 
     `cwd`, `environment`, `umask` and `limits` (`resource.RLIMIT_*` numbers to soft and hard) are the caller's, never
-    this process's: one process serves many callers. What a command starts gets them.
+    this process's: one process serves many callers. What a command starts gets them. `terminal` is there when both
+    stdin and stdout are one, and its person wants no other form of output.
     """
 
     def __init__(  # noqa: PLR0913 -- a plain record; the dispatcher fills it by name
@@ -294,6 +312,7 @@ class ExecutionContext(Generic[Args]):
         limits: Mapping[int, tuple[int, int]] | None = None,
         printed: "Printed | None" = None,
         sessions: SessionAccess | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -313,6 +332,7 @@ class ExecutionContext(Generic[Args]):
         self.limits = dict(limits or {})
         self.printed = printed
         self.sessions = sessions
+        self.terminal = terminal
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""

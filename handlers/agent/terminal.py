@@ -15,6 +15,7 @@ from nexus.handlers.session.streams import (
     TransportArguments,
     client_of,
     collected,
+    stream_of,
 )
 from nexus.handlers.surroundings import surroundings_of
 from nexus.handlers.texts import bytes_given
@@ -38,10 +39,10 @@ from nexus.schemas.session import (
     SessionQuery,
     SessionView,
 )
+from nexus.schemas.stream import OutputStream
 from nexus.schemas.terminal import GRACE_SECONDS, IDLE_SECONDS, TerminalOptions
 from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import Follow, SessionStream
-from nexus.sessions.stream import LineStream
 
 NEEDED = ("nexus agent project create --name demo", "nexus agent project select --name demo")
 """What the examples below stand on."""
@@ -122,7 +123,7 @@ class OpenTerminal(CommandHandler[OpenArguments, Session]):
         return Outcome(session, message=f"The terminal is open. Attach to it: {hint}")
 
 
-class RunInTerminal(CommandHandler[RunArguments, LineStream | Collected]):
+class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
     """Run one command in a terminal of its own, and print what it prints until it ends.
 
     The stream's close has its exit code; --exit-code passes it on. An interrupt, or --timeout, ends the command: TERM,
@@ -141,7 +142,7 @@ class RunInTerminal(CommandHandler[RunArguments, LineStream | Collected]):
         Example(line="nexus agent terminal run --command 'ls -l' --collect", shows="One envelope", needs=NEEDED),
     )
 
-    async def execute(self, context: ExecutionContext[RunArguments]) -> LineStream | Collected:
+    async def execute(self, context: ExecutionContext[RunArguments]) -> OutputStream | Collected:
         args = context.args
         client = await client_of(context)
         if context.printed is not None:
@@ -167,10 +168,11 @@ class RunInTerminal(CommandHandler[RunArguments, LineStream | Collected]):
         return await collected(stream) if args.collect else stream
 
 
-class AttachTerminal(CommandHandler[AttachArguments, LineStream | Collected]):
-    """Follow a terminal: the one that --session-id names, else the project's active one. Its program goes on after it.
+class AttachTerminal(CommandHandler[AttachArguments, OutputStream | Collected]):
+    """Be at a terminal: the one that --session-id names, else the project's active one.
 
-    Where stdout is no terminal, events are printed.
+    Every key goes to its program, ^C too; ^\\ alone detaches, and the program goes on. Where stdin or stdout is no
+    terminal, and with --output json, the terminal is followed instead: events are printed.
     """
 
     path = ("agent", "terminal", "attach")
@@ -189,11 +191,13 @@ class AttachTerminal(CommandHandler[AttachArguments, LineStream | Collected]):
         ),
     )
 
-    async def execute(self, context: ExecutionContext[AttachArguments]) -> LineStream | Collected:
-        from nexus.handlers.session.streams import stream_of
-
+    async def execute(self, context: ExecutionContext[AttachArguments]) -> OutputStream | Collected:
         client = await client_of(context)
         session_id = await terminal_of(context, client)
+        if context.terminal is not None and not context.args.collect:
+            from nexus.handlers.agent.attached import AttachedTerminal
+
+            return AttachedTerminal(client, context.api, session_id, context.terminal, context.stdin)
         stream = stream_of(client, session_id, context.args, follow=not context.args.collect, printed=context.printed)
         return await collected(stream) if context.args.collect else stream
 

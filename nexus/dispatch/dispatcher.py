@@ -199,6 +199,7 @@ class _Execution:
             limits=asked.call.limits,
             printed=asked.call.printed,
             sessions=around,
+            terminal=asked.call.terminal if asked.flags.output is None else None,
         )
 
     async def _apply(self, update: ContextUpdate | None, around: Surroundings) -> list[ContextChange]:

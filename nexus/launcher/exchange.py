@@ -10,6 +10,7 @@ from nexus.launcher.frames import FrameReader, frame
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Type checkers know this name too; typing would cost the launcher a third of its budget.
+    from collections.abc import Callable
     from typing import NoReturn
 
 SILENCE_SECONDS = 10.0
@@ -46,6 +47,7 @@ class Exchange:
         self.wanted = 0
         self.sent_more = False
         self.took_stdin = False
+        self.holds_terminal = False
         self.stderr_open = True
         self.sending = False
         self.waiting: list[bytes] = []
@@ -109,6 +111,10 @@ class Exchange:
             self.write_stderr(payload)
         elif kind == frames.STDIN_WANTED:
             self.wanted = int(payload)
+        elif kind == frames.RAW:
+            from nexus.launcher.terminal import take
+
+            take(self)
         elif kind in (frames.REFUSED, frames.DRAINING):
             self.reason = payload
             return REFUSED if kind == frames.REFUSED else DRAINING
@@ -188,6 +194,7 @@ def write_all(end: int, data: bytes) -> None:
 def leave(status: int, *, by_signal: int = 0) -> "NoReturn":
     """End this process now; after ^C on a terminal by the signal itself, so that a shell's loop stops too."""
     if by_signal == _signal.SIGINT:
+        put_back()
         try:
             posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
         except OSError:
@@ -197,6 +204,17 @@ def leave(status: int, *, by_signal: int = 0) -> "NoReturn":
     end(status)
 
 
+at_end: "list[Callable[[], None]]" = []
+"""What puts back what this process changed outside itself."""
+
+
 def end(status: int) -> "NoReturn":
     """End this process without tearing the interpreter down: nothing of it is left to close."""
+    put_back()
     posix._exit(status)  # noqa: SLF001 -- public under the name os._exit, but os is not imported
+
+
+def put_back() -> None:
+    """Undo what was changed outside this process."""
+    while at_end:
+        at_end.pop()()

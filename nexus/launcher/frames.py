@@ -11,6 +11,7 @@ Types and this framing never change their meaning; what a hello says is versione
     STDIN_DATA or STDIN_END ───────▶                           one answer to each
     SIGNAL, WINDOW, PING ──────────▶                           at any time
           ◀───────────────────────── PONG                      to each PING
+          ◀───────────────────────── RAW                       the command takes the terminal
           ◀───────────────────────── EXIT, REFUSED or DRAINING the last frame
 """
 
@@ -28,6 +29,9 @@ REFUSED = 5
 DRAINING = 6
 """Payload: the resident's instance name. The command was not begun; a successor will take it."""
 PONG = 7
+RAW = 8
+"""The command takes stdin's terminal for itself: keys come as they are pressed, and WINDOW tells its size's changes.
+The launcher puts the terminal back when it ends."""
 LINES = 9
 """Lines of a stream, held back until the MARK behind them, so that none is printed in part or twice."""
 MARK = 10

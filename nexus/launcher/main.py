@@ -160,6 +160,10 @@ class Command:
                 fatal=True,
             )
         elif ending == LOST:
+            if exchange.holds_terminal and not exchange.interrupted:
+                # What it showed is shown again, and no key was the command's own.
+                self.again = True
+                return
             if exchange.reached:
                 # The stream came on: it can be taken up behind the last mark, and attempts are counted from there.
                 self.reached = exchange.reached

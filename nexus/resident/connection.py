@@ -9,7 +9,7 @@ from nexus.call import Call, Output
 from nexus.launcher import frames
 from nexus.launcher.frames import FrameInvalid, FrameReader, frame
 from nexus.launcher.main import PEER
-from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals
+from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals, FrameTerminal
 from nexus.resident.request import OtherProtocol, Request, read_request
 from nexus.schemas.errors import ReaderGone
 
@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._signals = FrameSignals()
         self._stdin: FrameInput | None = None
         self._stdout: FrameOutput | None = None
+        self._terminal: FrameTerminal | None = None
         self.work: asyncio.Task[None] | None = None
 
     # The loop's side.
@@ -137,6 +138,9 @@ class Connection(asyncio.Protocol):
             self._put(frame(frames.PONG))
         elif kind == frames.SIGNAL:
             self._signals.feed(int(payload))
+        elif kind == frames.WINDOW and self._terminal is not None:
+            columns, rows = payload.split()
+            self._terminal.feed(int(columns), int(rows))
         elif kind in (frames.STDIN_DATA, frames.STDIN_END) and self._stdin is not None:
             self._stdin.feed(payload)
 
@@ -155,6 +159,8 @@ class Connection(asyncio.Protocol):
         stdin, stdout, stderr = request.terminals
         self._stdout = FrameOutput(self, frames.STDOUT, is_terminal=stdout)
         self._stdin = FrameInput(self, is_terminal=stdin)
+        if stdin and stdout:
+            self._terminal = FrameTerminal(self, request.columns, request.rows)
         call = Call(
             argv=request.argv,
             cwd=request.cwd,
@@ -169,6 +175,7 @@ class Connection(asyncio.Protocol):
             rows=request.rows,
             again=request.again,
             printed=request.printed,
+            terminal=self._terminal,
         )
         try:
             status = await self._house.answer(call)

@@ -95,3 +95,35 @@ class FrameSignals:
     def feed(self, number: int) -> None:
         """Take one."""
         self._numbers.put_nowait(number)
+
+
+class SizedTerminal:
+    """A terminal's size, as it changes."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.columns = columns
+        self.rows = rows
+        self._changed = asyncio.Event()
+
+    def feed(self, columns: int, rows: int) -> None:
+        """Take a new size."""
+        self.columns, self.rows = columns, rows
+        self._changed.set()
+
+    async def resized(self) -> tuple[int, int]:
+        """Wait until the size has changed, and return columns and rows: of many changes the last."""
+        await self._changed.wait()
+        self._changed.clear()
+        return self.columns, self.rows
+
+
+class FrameTerminal(SizedTerminal):
+    """The terminal that stdin and stdout of the caller are; the launcher puts it back when it ends."""
+
+    def __init__(self, line: Line, columns: int, rows: int) -> None:
+        super().__init__(columns, rows)
+        self._line = line
+
+    async def raw(self) -> None:
+        """Have every key as it is pressed."""
+        await self._line.send(frames.RAW, b"")

@@ -15,7 +15,7 @@ from nexus.launcher.exchange import LEAVING, Unwritable, leave, write_all
 from nexus.launcher.frames import CHUNK
 from nexus.launcher.hello import decode, folder, limits, mask, window
 from nexus.launcher.main import Command
-from nexus.resident.ends import FrameSignals
+from nexus.resident.ends import FrameSignals, SizedTerminal
 from nexus.resident.folders import Folders
 from nexus.resident.local import LocalKernel
 from nexus.resident.request import Limits
@@ -95,11 +95,12 @@ async def _close(door: "Door | None", runtime: "Runtime", kernel: LocalKernel) -
 
 def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") -> Call:
     columns, rows = window()
+    stdin = ProcessInput()
     return Call(
         argv=tuple(command.argv),
         cwd=Path(decode(folder())),
         environment={decode(name): decode(value) for name, value in os.environb.items()},
-        stdin=ProcessInput(),
+        stdin=stdin,
         stdout=stdout,
         stderr=ProcessOutput(2, is_terminal=os.isatty(2), needed=False),
         signals=signals,
@@ -108,6 +109,7 @@ def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") 
         columns=columns,
         rows=rows,
         again=command.again,
+        terminal=ProcessTerminal(columns, rows) if stdin.is_terminal and stdout.is_terminal else None,
     )
 
 
@@ -163,6 +165,23 @@ class ProcessInput:
         """Yield what comes, 64 KiB at most at a time, to the end."""
         while data := await asyncio.to_thread(_read):
             yield data
+
+
+class ProcessTerminal(SizedTerminal):
+    """The terminal that stdin and stdout of this process are."""
+
+    async def raw(self) -> None:
+        """Have every key as it is pressed."""
+        from nexus.launcher.terminal import make_raw, size_of
+
+        make_raw()
+
+        def changed() -> None:
+            size = size_of(0)
+            if size is not None:
+                self.feed(*size)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, changed)
 
 
 def _read() -> bytes:

@@ -1,0 +1,60 @@
+"""The caller's terminal, handed over to a command: raw while it has it, put back whatever ends it."""
+
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import posix
+import termios
+
+from nexus.launcher import frames
+from nexus.launcher.exchange import Exchange, at_end, write_stdout
+from nexus.launcher.frames import frame
+
+CLEARED = b"\x1b[?1049l\x1b[0m\x1b[H\x1b[2J"
+"""What a resident that died had shown is taken away: the next one shows it again."""
+
+
+def take(exchange: Exchange) -> None:
+    """Make the terminal raw, and tell the resident of every change of its size."""
+    if at_end:
+        write_stdout(CLEARED)
+    make_raw()
+    exchange.holds_terminal = True
+
+    def changed(_number: int, _frame: object) -> None:
+        size = size_of(0)
+        if size is not None:
+            exchange.tell(frame(frames.WINDOW, b"%d %d" % size))
+
+    _signal.signal(_signal.SIGWINCH, changed)
+
+
+def make_raw() -> None:
+    """Have stdin's terminal pass every key on as it is pressed, and show bytes as they are, until this process ends."""
+    before = termios.tcgetattr(0)
+    inputs, outputs, controls, locals_, speed_in, speed_out, keys = before
+    inputs &= ~(termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR | termios.IGNCR | termios.ICRNL)
+    inputs &= ~(termios.IGNBRK | termios.IXON)
+    controls = controls & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    locals_ &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    raw_keys = list(keys)
+    raw_keys[termios.VMIN], raw_keys[termios.VTIME] = 1, 0
+    raw = [inputs, outputs & ~termios.OPOST, controls, locals_, speed_in, speed_out, raw_keys]
+    if not at_end:  # else a resident before this one had it, and it is raw already
+        at_end.append(lambda: put_back(before))
+    termios.tcsetattr(0, termios.TCSANOW, raw)
+
+
+def put_back(before: list[int | list[bytes | int]]) -> None:
+    """Set the terminal to what it was; one that is gone needs nothing."""
+    try:
+        termios.tcsetattr(0, termios.TCSANOW, before)
+    except termios.error:
+        return
+
+
+def size_of(terminal: int) -> tuple[int, int] | None:
+    """Return columns and rows, None when the terminal is gone."""
+    try:
+        size = posix.get_terminal_size(terminal)
+    except OSError:
+        return None
+    return size.columns, size.lines
