@@ -52,11 +52,19 @@ def update(connection: sqlite3.Connection, record: Record) -> None:
     connection.execute(*updating(record))
 
 
+_STATUS = "CASE WHEN ?1 IN ('active', 'paused') AND status IN ('active', 'paused') THEN status ELSE ?1 END"
+"""Which of a context's live sessions is the active one is decided by `make_active` alone: a record in memory may not
+know yet that another one took its place."""
+
+
 def updating(record: Record) -> tuple[str, tuple[str, str, str]]:
-    """Return the statement that stores a session's changed record."""
+    """Return the statement that stores a session's changed record; a live one stays active or paused as it is."""
     session = record.session
     return (
-        "UPDATE session SET status = ?, document = ? WHERE id = ?",
+        (
+            f"UPDATE session SET status = {_STATUS},"  # noqa: S608 -- nothing of a caller's is in the text
+            f" document = json_set(?2, '$.session.status', {_STATUS}) WHERE id = ?3"
+        ),
         (session.status, record.document(), session.session_id),
     )
 
