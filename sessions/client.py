@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from contextlib import suppress
 from typing import TypeVar
 
 from nexus.schemas.errors import ConnectionLost, NexusError, OutcomeUnknown, SessionGap
@@ -182,10 +183,9 @@ class Attachment:
     async def consumed(self, seq: int) -> None:
         """Tell that everything up to `seq` is through: printed, or shown."""
         if self._channel is not None and not self.reader.over:
-            try:
+            # A way that is lost says so to who receives.
+            with suppress(TransportLost):
                 await self._channel.consumed(seq)
-            except TransportLost:
-                self.reader.lost()
 
     async def join(self) -> None:
         """Open a channel behind the reader's position, however many attempts that takes within bounds."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from nexus.schemas.errors import NexusError, ReportedError
+from nexus.schemas.errors import NexusError, ReportedError, SessionClosed
 from nexus.schemas.event import EventName
 from nexus.schemas.model import rfc3339
 from nexus.sessions import lines
@@ -110,6 +110,9 @@ class SessionStream:
                 yield item
                 await attachment.consumed(item.last)
         except NexusError as error:
+            if self._asked.printed is not None and error.entry().code == SessionClosed.code:
+                # The process before printed all of it, and died before it could say so.
+                return
             self._status = _exit_status(error)
             yield Lines(self._own("error", lines.failure(error)) + self._close("error"), self._reached)
             return
@@ -165,17 +168,22 @@ class SessionStream:
         pull: asyncio.Task[Batch | None] | None = None
         try:
             while not self._through:
-                pull = asyncio.create_task(attachment.receive())
-                await asyncio.wait((pull, stopped), return_when=asyncio.FIRST_COMPLETED)
+                pull = pull or asyncio.create_task(attachment.receive())
+                if not pull.done():
+                    await asyncio.wait((pull, stopped), return_when=asyncio.FIRST_COMPLETED)
                 if self._stop is not None:
                     return
                 batch = pull.result()
                 if batch is None:
                     return
+                # The next is read while this one is printed.
+                pull = asyncio.create_task(attachment.receive())
                 yield self._limited(batch)
         finally:
             stopped.cancel()
             if pull is not None:
+                # What was read ahead, or failed, is nobody's any more.
+                pull.add_done_callback(lambda ahead: ahead.cancelled() or ahead.exception())
                 pull.cancel()
 
     @property

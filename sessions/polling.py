@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from nexus.schemas.envelope import ErrorEntry
-from nexus.schemas.errors import ReportedError
+from nexus.schemas.errors import ReportedError, SessionClosed
 from nexus.schemas.page import Page
 from nexus.schemas.protocol import (
     ActivateSession,
@@ -187,6 +187,8 @@ class PollingChannel:
             piece = await self._next()
         batch = piece.batch()
         if batch is None:
+            if piece.end:
+                raise SessionClosed(session_id=self.joined.session.session_id)
             if self._transport.interval is not None:
                 await asyncio.sleep(self._transport.interval)
             return Heartbeat(piece.newest)

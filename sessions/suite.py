@@ -155,6 +155,12 @@ class TransportSuite:
         again = await rig.client.attach(session_id, epoch=1, after=5)
         assert [event["seq"] for event in await read_until(again)] == list(range(6, 12))
 
+    async def test_behind_the_end_there_is_nothing_to_wait_for(self, rig: Rig) -> None:
+        session_id = await open_echo(rig)
+        await rig.client.send(session_id, b"exit 0")
+        attachment = await rig.client.attach(session_id, epoch=1, after=1)
+        assert await refused(asyncio.wait_for(attachment.receive(), PATIENCE)) == "SESSION_CLOSED"
+
     async def test_a_closed_session_takes_no_input(self, rig: Rig) -> None:
         session_id = await open_echo(rig)
         assert (await rig.client.close(session_id)).status == "closed"

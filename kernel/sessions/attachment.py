@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nexus.kernel.sessions.log import READ_BYTES, EventLog
 from nexus.kernel.sessions.stream import Stream
-from nexus.schemas.errors import SessionNotFound
+from nexus.schemas.errors import SessionClosed, SessionNotFound
 from nexus.schemas.protocol import AttachSession
 from nexus.schemas.session import Session
 from nexus.sessions.core.position import Batch
@@ -48,7 +48,10 @@ class Attachment:
         self._open = True
 
     async def receive(self) -> Batch | Heartbeat:
-        """Return the next batch, or a heartbeat when none comes for a while. Raises SessionGap."""
+        """Return the next batch, or a heartbeat when none comes for a while.
+
+        Raises SessionGap, and SessionClosed behind the stream's end.
+        """
         while True:
             await self._until_room()
             if not self._open:
@@ -57,6 +60,8 @@ class Attachment:
                 self._held.extend(await self._log.read(self._stream, self._read, READ_BYTES))
             if self._held:
                 return self._take()
+            if self._stream.ended and self._after >= self._stream.landed:
+                raise SessionClosed(session_id=self._stream.session_id)
             if not await self._stream.wait(self._after, HEARTBEAT_SECONDS):
                 return Heartbeat(self._stream.landed)
 

@@ -214,7 +214,7 @@ class EventLog:
             raise gap(stream, after, "is no longer kept")
         batches[0] = batches[0].after(after)
         # What came in dribs leaves in one piece: a frame, a write and a wake-up each cost more than the copy.
-        return coalesced(batches, ROW_BYTES)
+        return coalesced(batches, most_bytes)
 
     async def query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query on the log's file."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from itertools import count
-from typing import assert_never
+from typing import Any, assert_never
 
 import pydantic
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -152,11 +152,15 @@ class KernelSocket:
 
     async def _pump(self, number: int, attachment: Attachment) -> None:
         """Send the attachment's lines until their end, or until it is detached."""
+        pull = asyncio.create_task(attachment.receive())
         try:
-            while number in self._attachments:
-                each = await attachment.receive()
+            while True:
+                each = await pull
                 if number not in self._attachments:
                     return
+                if not (isinstance(each, Batch) and each.end):
+                    # The next is read while this one is sent.
+                    pull = asyncio.create_task(attachment.receive())
                 if not isinstance(each, Batch):
                     await self._send(SessionHeartbeat(attachment=number, newest=each.newest))
                     continue
@@ -168,6 +172,8 @@ class KernelSocket:
         except Exception as error:  # noqa: BLE001 -- told to the client and logged, as every operation does
             await self._send(AttachmentFailed(attachment=number, error=entry_of(error, f"attachment {number}")))
         finally:
+            pull.add_done_callback(_look_at)
+            pull.cancel()
             self._attachments.pop(number, None)
             await attachment.aclose()
 
@@ -185,9 +191,7 @@ class KernelSocket:
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            # A connection that ended under a send ends the reading too; nothing is left to be told.
-            task.exception()
+        _look_at(task)
 
     async def _leave(self) -> None:
         for task in self._tasks:
@@ -195,6 +199,12 @@ class KernelSocket:
         for attachment in list(self._attachments.values()):
             await attachment.aclose()
         self._attachments.clear()
+
+
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """A connection that ended under a send ends the reading too; nothing is left to be told."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _id_of(text: str) -> str:

@@ -12,7 +12,9 @@ from nexus.schemas.errors import BackendError, StorageFull, StorageLocked
 from nexus.sessions.core.position import coalesced
 
 GROUP_SECONDS = 0.003
-"""After a commit, what comes is gathered for so long; what comes later than that is committed at once."""
+"""After a crowd, what comes is gathered for so long; what comes later than that is committed at once."""
+CROWD = 4
+"""So many writes at once are a crowd."""
 ROW_BYTES = 128 * 1024
 """Neighbouring batches of one stream are joined up to this: a row an event costs six times as much."""
 FULL_BYTES = 2 * 1024 * 1024
@@ -97,19 +99,20 @@ class Writer:
             self._condition.notify()
 
     def _run(self) -> None:
-        committed = 0.0
+        until = 0.0
         while True:
-            group = self._gather(committed)
+            group = self._gather(until)
             if group is None:
                 return
             if not group:
                 self._tidy()
                 continue
             self._commit(group)
-            committed = time.monotonic()
+            # One who waits for each of his commits gains nothing by a group; many small ones at a time do.
+            until = time.monotonic() + GROUP_SECONDS if len(group) >= CROWD else 0.0
 
-    def _gather(self, committed: float) -> list[Write] | None:
-        """Wait for a group. An empty one is a moment for chores, None the end."""
+    def _gather(self, until: float) -> list[Write] | None:
+        """Wait for a group, and gather it `until` then. An empty one is a moment for chores, None the end."""
         with self._condition:
             if not self._queue and self._chores and not self._stopping:
                 return []
@@ -117,7 +120,7 @@ class Writer:
             while not self._queue and not self._stopping and not self._chores:
                 self._condition.wait()
             self._sleeps = False
-            rest = committed + GROUP_SECONDS - time.monotonic()
+            rest = until - time.monotonic()
             if rest > 0 and not self._stopping:
                 self._condition.wait_for(lambda: self._bytes >= FULL_BYTES or self._stopping, rest)
             group = list(self._queue)

@@ -142,6 +142,20 @@ async def test_what_was_printed_by_a_process_that_died_is_not_printed_again(clie
         assert await printed(SessionStream(client, rest)) == whole[seq + 1 :]
 
 
+async def test_nothing_is_printed_behind_the_end_that_was_printed(client):
+    session_id = await echo(client, "print 5", "exit 0")
+    stream = SessionStream(client, Follow(session_id, printed=Printed(session_id, 1, 6, 7)))
+    assert [each async for each in stream] == []
+    assert stream.exit_status == 0
+
+
+async def test_to_follow_behind_the_end_is_an_error(client):
+    session_id = await echo(client, "exit 0")
+    events = await printed(SessionStream(client, Follow(session_id, epoch=1, after=1)))
+    assert [event["event"] for event in events] == ["metadata", "error", "close"]
+    assert events[1]["payload"]["code"] == "SESSION_CLOSED"
+
+
 async def test_a_limit_counts_what_an_earlier_process_printed(client):
     session_id = await echo(client, "print 50")
     rest = Follow(session_id, limit=20, printed=Printed(session_id, 1, 15, 15))
