@@ -5,6 +5,7 @@ from typing import Any
 from nexus.handlers.references import Collection
 from nexus.schemas.chat import Chat
 from nexus.schemas.context import ContextKind
+from nexus.schemas.model import Model
 from nexus.schemas.page import Page
 from nexus.schemas.project import Project
 from nexus.schemas.roadmap import Roadmap
@@ -38,5 +39,27 @@ CHATS = Collection(
     stands_in=("roadmap", "roadmap_id"),
 )
 
-SELECTABLE: dict[ContextKind, Collection[Any]] = {"project": PROJECTS, "roadmap": ROADMAPS, "chat": CHATS}
-"""What can be selected and lives in the kernel. AI sessions and network elements join them with their commands."""
+
+class NamedElement(Model):
+    """As much of a network element as a selection keeps: its whole model is dear to import."""
+
+    id: str
+    name: str
+
+
+ELEMENTS = Collection(
+    resource="element",
+    namespace="network",
+    listed_at="/api/network/elements",
+    found_at="/api/network/elements/{id}",
+    page=Page[NamedElement],
+    item=NamedElement,
+)
+
+SELECTABLE: dict[ContextKind, Collection[Any]] = {
+    "project": PROJECTS,
+    "roadmap": ROADMAPS,
+    "chat": CHATS,
+    "element": ELEMENTS,
+}
+"""What can be selected and lives in the kernel. AI sessions join them with their commands."""

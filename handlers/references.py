@@ -95,6 +95,7 @@ class Collection(Generic[Item]):
     page: type[Page[Item]]
     item: type[Item]
     called: str = "name"
+    namespace: str = "agent"
     query: Mapping[str, Any] = field(default_factory=dict)
     stands_in: tuple[ContextKind, str] | None = None
     owner: str | None = None
@@ -156,5 +157,5 @@ class Collection(Generic[Item]):
             resource=self.resource,
             reference=reference,
             suggestions=difflib.get_close_matches(reference[:200], names),
-            hint=f"nexus agent {self.resource} list",
+            hint=f"nexus {self.namespace} {self.resource} list",
         )

@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.api.late import Behind
+from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.network.link import Link, shown
 from nexus.kernel.network.paging import cut
 from nexus.kernel.network.sockets import Scan
@@ -39,33 +40,16 @@ class ConnectionOperations:
     def __init__(self, view: NetworkView) -> None:
         self.seen = view
 
-    def operations(self) -> Sequence[Operation]:
-        """Return the operations, the fixed paths before those with an id."""
-        many, own = "/api/network/connections", "/api/debug/connections"
+    def behind(self) -> dict[str, Behind]:
+        """Return what stands behind each operation."""
         page = Noted[Connection]
-        return (
-            Operation(
-                *("GET", many, "network.connection.list", "List the machine's connections."),
-                *(self.list, page),
-                query=ConnectionQuery,
-            ),
-            Operation("GET", f"{many}/{{id}}", "network.connection.view", "View a connection.", self.view, Connection),
-            Operation(
-                *("GET", own, "debug.connection.list", "List the kernel's connections."),
-                *(self.list_own, page),
-                query=ConnectionQuery,
-            ),
-            Operation(
-                *("GET", f"{own}/status", "debug.connection.status", "Count the kernel's connections."),
-                *(self.status, ConnectionsStatus),
-                query=ProcessQuery,
-            ),
-            Operation(
-                *("GET", f"{own}/{{id}}", "debug.connection.view", "View a connection of the kernel."),
-                *(self.view_own, Connection),
-                query=ProcessQuery,
-            ),
-        )
+        return {
+            "network.connection.list": Behind(self.list, page, query=ConnectionQuery),
+            "network.connection.view": Behind(self.view, Connection),
+            "debug.connection.list": Behind(self.list_own, page, query=ConnectionQuery),
+            "debug.connection.status": Behind(self.status, ConnectionsStatus, query=ProcessQuery),
+            "debug.connection.view": Behind(self.view_own, Connection, query=ProcessQuery),
+        }
 
     async def list(self, request: ApiRequest[ConnectionQuery, None]) -> Noted[Connection]:
         """Return a page of the machine's connections."""

@@ -15,8 +15,8 @@ MAPPED = "::ffff:"
 
 
 def server_links(known: Iterable[tuple[Server, bool]]) -> list[Link]:
-    """Return a link for every server but the kernel itself; one that was never asked is starting."""
-    return [_server_link(server, asked=asked) for server, asked in known if server.id != LOCAL]
+    """Return a link for every server, the kernel itself among them; one that was never asked is starting."""
+    return [_server_link(server, asked=asked) for server, asked in known]
 
 
 def _server_link(server: Server, *, asked: bool) -> Link:

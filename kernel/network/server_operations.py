@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.api.late import Behind
+from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.network.machine import machine
 from nexus.kernel.network.paging import cut
 from nexus.kernel.network.servers import Servers
@@ -41,35 +42,19 @@ class ServerOperations:
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
 
-    def operations(self) -> Sequence[Operation]:
-        """Return the operations, the fixed paths before those with an id."""
-        many, one, command = "/api/network/servers", "/api/network/servers/{id}", "network.server"
+    def behind(self) -> dict[str, Behind]:
+        """Return what stands behind each operation."""
         servers = self.servers
-        return (
-            Operation("GET", many, f"{command}.list", "List servers.", self.list, Page[Server], query=ServerQuery),
-            Operation(
-                *("POST", many, f"{command}.add", "Add a server."), *(servers.add, Server), body=NewServer, status=201
-            ),
-            Operation(
-                "POST", f"{many}/refresh", f"{command}.refresh", "Ask every server.", self.refresh, ServersRefreshed
-            ),
-            Operation("GET", one, f"{command}.view", "View a server.", self.view, Server),
-            Operation(
-                *("PATCH", one, f"{command}.update", "Change a server."), *(servers.change, Server), body=ServerChanges
-            ),
-            Operation("DELETE", one, f"{command}.remove", "Forget a server.", servers.remove, Deleted),
-            Operation(
-                *("GET", f"{one}/status", f"{command}.status", "Ask a server how it is."),
-                *(self.status, ServerStatus),
-                query=StatusQuery,
-            ),
-            Operation(
-                *("POST", f"{one}/drain", f"{command}.drain", "Place nothing new on a server."),
-                *(servers.drain, Server),
-                body=DrainRequest,
-                body_required=False,
-            ),
-        )
+        return {
+            "network.server.list": Behind(self.list, Page[Server], query=ServerQuery),
+            "network.server.add": Behind(servers.add, Server, body=NewServer),
+            "network.server.refresh": Behind(self.refresh, ServersRefreshed),
+            "network.server.view": Behind(self.view, Server),
+            "network.server.update": Behind(servers.change, Server, body=ServerChanges),
+            "network.server.remove": Behind(servers.remove, Deleted),
+            "network.server.status": Behind(self.status, ServerStatus, query=StatusQuery),
+            "network.server.drain": Behind(servers.drain, Server, body=DrainRequest),
+        }
 
     async def list(self, request: ApiRequest[ServerQuery, None]) -> Page[Server]:
         """Return a page of servers; those that were not asked lately are asked."""

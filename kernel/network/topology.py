@@ -86,8 +86,9 @@ class _Sockets:
         inbound = (link.type, link.local[1]) in self.listening
         address = plain_address(link.remote[0])
         if self._is_here(address):
-            # Both ends are sockets of this machine: the edge is counted at the one that asked.
-            if not inbound:
+            # Both ends are sockets of this machine: the edge is counted at the one that asked. What nobody owns any
+            # more (TIME_WAIT) tells nothing of who asked whom.
+            if not inbound and link.pid is not None:
                 self._edge(here, self._owner(link), link, link.remote[1])
             return
         self.hosts.setdefault(address, _Weighed()).add(link, None if inbound else link.remote[1])

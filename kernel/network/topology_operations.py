@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 
-from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.api.late import Behind
+from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.network.paging import cut
 from nexus.kernel.network.topology import Sight, elements, topology
 from nexus.kernel.network.view import NetworkView
@@ -25,26 +25,16 @@ class TopologyOperations:
     def __init__(self, view: NetworkView) -> None:
         self.seen = view
 
-    def operations(self) -> Sequence[Operation]:
-        """Return the operations, the fixed paths before those with an id."""
-        whole, many = "/api/network/topology", "/api/network/elements"
+    def behind(self) -> dict[str, Behind]:
+        """Return what stands behind each operation."""
         page = Noted[Element]
-        return (
-            Operation("GET", whole, "network.topology.view", "View nodes and edges.", self.view, Topology),
-            Operation(
-                *("POST", f"{whole}/refresh", "network.topology.refresh", "Ask every server, then view the topology."),
-                *(self.refresh, Topology),
-            ),
-            Operation(
-                *("GET", many, "network.element.list", "List the elements."), *(self.list, page), query=ElementQuery
-            ),
-            Operation(
-                *("GET", f"{many}/search", "network.element.search", "Find elements by a text."),
-                *(self.search, page),
-                query=ElementSearch,
-            ),
-            Operation("GET", f"{many}/{{id}}", "network.element.view", "View an element.", self.one, Element),
-        )
+        return {
+            "network.topology.view": Behind(self.view, Topology),
+            "network.topology.refresh": Behind(self.refresh, Topology),
+            "network.element.list": Behind(self.list, page, query=ElementQuery),
+            "network.element.search": Behind(self.search, page, query=ElementSearch),
+            "network.element.view": Behind(self.one, Element),
+        }
 
     async def view(self, request: ApiRequest[None, None]) -> Topology:  # noqa: ARG002 -- nothing to ask for
         """Return the topology as it is."""

@@ -35,10 +35,17 @@ class NetworkView:
             found = filter(belonging_to(asked.element, servers, known), found)
         return Scan(tuple(found), scan.notes)
 
-    async def of_kernel(self, asked: ConnectionFilter) -> Scan:
-        """Return the connections of the kernel's process and those below it, or of the process that was asked for."""
-        scan = await (self.sockets.kernel() if asked.pid is None else self.sockets.process(asked.pid))
-        return Scan(tuple(link for link in scan.links if link.matches(asked)), scan.notes)
+    async def of_kernel(self, asked: ConnectionFilter, *, patient: bool = True) -> Scan:
+        """Return the kernel's connections: its links to servers, the sockets of its process and of those below it.
+
+        Or, when a process was asked for, that one's sockets. Raises `NotFound`, `PermissionDenied`.
+        """
+        if asked.pid is not None:
+            scan, links = await self.sockets.process(asked.pid), []
+        else:
+            links = await self._server_links(patient=patient)
+            scan = await self.sockets.kernel()
+        return Scan(tuple(link for link in (*scan.links, *links) if link.matches(asked)), scan.notes)
 
     async def sight(self, *, within: float = FRESH_SECONDS) -> Sight:
         """Return all that there is to see."""

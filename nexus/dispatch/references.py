@@ -14,6 +14,7 @@ HINTS: dict[ContextKind, str] = {
     "project": "nexus agent project select --name NAME",
     "roadmap": "nexus agent roadmap select --name NAME",
     "chat": "nexus agent chat select --title TITLE",
+    "element": "nexus network element select --name NAME",
 }
 
 

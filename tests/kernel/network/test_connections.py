@@ -129,12 +129,13 @@ async def test_a_server_is_a_connection_of_the_kernel(api: httpx.AsyncClient) ->
     async with answering() as server:
         new = {"name": "Build", "url": server.url}
         added = answer(await api.post("/api/network/servers", json=new), 201)
-        [link] = answer(await api.get(CONNECTIONS, params={"type": "server"}))["items"]
+        own, link = answer(await api.get(CONNECTIONS, params={"type": "server"}))["items"]
+        assert (own["id"], own["serverId"], own["status"]) == ("con_local", "local", "running")
         assert (link["serverId"], link["status"], link["state"]) == (added["id"], "running", "online")
         assert link["remote"] == {"address": "127.0.0.1", "port": server.port}
         assert link["latencyMs"] > 0
     await api.post("/api/network/servers/refresh")
-    [link] = answer(await api.get(CONNECTIONS, params={"type": "server"}))["items"]
+    _, link = answer(await api.get(CONNECTIONS, params={"type": "server"}))["items"]
     assert (link["status"], link["state"]) == ("error", "offline")
     assert link["error"]
 

@@ -11,6 +11,7 @@ import pytest
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import DATABASE_NAME, Kernel
 from nexus.kernel.network.health import Target, judged
+from nexus.kernel.network.network import Network
 from nexus.kernel.store.migrate import migrate
 from tests.kernel.answers import answer, refusal
 from tests.kernel.network.answering import answering
@@ -201,7 +202,7 @@ async def test_a_url_that_is_none_of_a_server_is_refused(api: httpx.AsyncClient,
 
 
 async def test_who_asks_at_the_same_time_shares_one_request(kernel: Kernel) -> None:
-    probes = next(part.probes for part in kernel._parts if hasattr(part, "probes"))
+    probes = next(part.view.servers.probes for part in kernel._parts if isinstance(part, Network))
     async with answering() as server:
         target = Target("srv_x", server.url, "/health")
         await asyncio.gather(*(probes.ask(target) for _ in range(10)))
