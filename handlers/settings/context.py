@@ -124,7 +124,8 @@ class SetContext(CommandHandler[NoArguments, ContextState]):
         flags, stored = context.flags, context.contexts.load()
         wanted: dict[ContextKind, Selection] = {}
         for kind, whole in SELECTABLE.items():
-            if reference := getattr(flags, kind):
+            # What has no flag is selected by a command of its own.
+            if reference := getattr(flags, kind, None):
                 above = whole.stands_in
                 collection = whole.within(_above(above[0], wanted, stored)) if above else whole
                 wanted[kind] = collection.selection(await collection.by_id_or_name(context.api, reference))
