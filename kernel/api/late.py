@@ -5,7 +5,7 @@ and ids, and what stands behind them comes with the first request, or with OpenA
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +21,9 @@ class Behind:
     result: type[BaseModel]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+
+
+BEHIND = frozenset(each.name for each in fields(Behind))
 
 
 class LateOperation(Operation):
@@ -41,17 +44,16 @@ class LateOperation(Operation):
         status: int = 200,
         body_required: bool = True,
     ) -> None:
-        known = {
+        given = {
             "method": method,
             "path": path,
             "operation_id": operation_id,
             "summary": summary,
             "status": status,
             "body_required": body_required,
-            "_load": load,
-            "_behind": None,
         }
-        for name, value in known.items():
+        defaults = {each.name: each.default for each in fields(Operation) if each.name not in BEHIND}
+        for name, value in {**defaults, **given, "_load": load, "_behind": None}.items():
             # The record is frozen, for everyone but who makes it.
             object.__setattr__(self, name, value)
 
