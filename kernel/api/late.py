@@ -43,6 +43,7 @@ class LateOperation(Operation):
         *,
         status: int = 200,
         body_required: bool = True,
+        lasts: bool = False,
     ) -> None:
         given = {
             "method": method,
@@ -51,6 +52,7 @@ class LateOperation(Operation):
             "summary": summary,
             "status": status,
             "body_required": body_required,
+            "lasts": lasts,
         }
         defaults = {each.name: each.default for each in fields(Operation) if each.name not in BEHIND}
         for name, value in {**defaults, **given, "_load": load, "_behind": None}.items():

@@ -32,11 +32,13 @@ READS: tuple[tuple[str, str, str], ...] = (
     (f"{OWN}/status", "debug.connection.status", "Count the kernel's connections."),
     (f"{OWN}/{{id}}", "debug.connection.view", "View a connection of the kernel."),
 )
+REFRESHES: tuple[tuple[str, str, str], ...] = (
+    (f"{SERVERS}/refresh", "network.server.refresh", "Ask every server."),
+    (f"{TOPOLOGY}/refresh", "network.topology.refresh", "Ask every server, then view the topology."),
+)
 DOES: tuple[tuple[Method, str, str, str], ...] = (
-    ("POST", f"{SERVERS}/refresh", "network.server.refresh", "Ask every server."),
     ("PATCH", f"{SERVERS}/{{id}}", "network.server.update", "Change a server."),
     ("DELETE", f"{SERVERS}/{{id}}", "network.server.remove", "Forget a server."),
-    ("POST", f"{TOPOLOGY}/refresh", "network.topology.refresh", "Ask every server, then view the topology."),
 )
 
 
@@ -49,6 +51,7 @@ class Network(Part):
     def operations(self) -> Sequence[Operation]:
         """Return where the network is asked."""
         return (
+            *(LateOperation("POST", *where, self._behind, lasts=True) for where in REFRESHES),
             *(LateOperation(method, path, name, summary, self._behind) for method, path, name, summary in DOES),
             LateOperation("POST", SERVERS, "network.server.add", "Add a server.", self._behind, status=201),
             LateOperation(
@@ -56,7 +59,8 @@ class Network(Part):
                 self._behind,
                 body_required=False,
             ),
-            *(LateOperation("GET", path, name, summary, self._behind) for path, name, summary in READS),
+            # To look is to ask servers that may take their time.
+            *(LateOperation("GET", *where, self._behind, lasts=True) for where in READS),
         )
 
     @cached_property
