@@ -81,3 +81,12 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell = Shell(tmp_path)
     yield shell
     shell.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long runs out unless they are asked for: NEXUS_SOAK=1 runs them whole."""
+    if os.environ.get("NEXUS_SOAK"):  # noqa: TID251 -- the tests' switch
+        return
+    short = [item for item in items if item.get_closest_marker("soak") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak") is not None])
+    items[:] = short

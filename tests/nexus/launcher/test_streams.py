@@ -2,14 +2,14 @@
 
 import json
 import os
+import random
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-LINES = 20_000
-SLOWLY = f"for i in $(seq 1 {LINES}); do echo line-$i; [ $((i % 200)) = 0 ] && sleep 0.02; done"
+SLOWLY = "for i in $(seq 1 {lines}); do echo line-$i; [ $((i % 200)) = 0 ] && sleep 0.02; done; true"
 
 
 def project(home: Any) -> None:
@@ -33,20 +33,25 @@ def whole(printed: bytes) -> list[dict[str, Any]]:
     return events
 
 
-@pytest.mark.timeout(300)
-def test_a_run_is_whole_over_kills_of_its_resident(home: Any) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kills", "lines"), [(3, 20_000), pytest.param(100, 500_000, marks=pytest.mark.soak)], ids=["short", "soak"]
+)
+def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines: int) -> None:
     project(home)
-    running = home.start("agent", "terminal", "run", "--command", SLOWLY)
+    running = home.start("agent", "terminal", "run", "--command", SLOWLY.format(lines=lines), "--timeout", "800")
     printed = bytearray()
-    for _ in range(3):
+    chance = random.Random(kills)
+    for _ in range(kills):
         # After some output of each resident: kill it in the middle.
-        more = os.read(running.stdout.fileno(), 1 << 16)
-        assert more
-        printed += more
+        for _ in range(chance.randint(1, 20)):
+            more = os.read(running.stdout.fileno(), 1 << 16)
+            assert more
+            printed += more
         home.kill()
-    rest, complaints = running.communicate(timeout=120)
+    rest, complaints = running.communicate(timeout=600)
     events = whole(bytes(printed + rest))
-    assert outputs(events).split() == [f"line-{number}" for number in range(1, LINES + 1)], complaints
+    assert outputs(events).split() == [f"line-{number}" for number in range(1, lines + 1)], complaints
     assert (events[-1]["payload"]["exitCode"], running.returncode) == (0, 0)
 
 
