@@ -1,9 +1,12 @@
 """The ways in that are commands themselves: what such a command is given, and what it hands back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from nexus.schemas.stream import OutputStream
+
+Shell = Literal["bash", "zsh", "fish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +24,16 @@ class Fronts(Protocol):
 
     def batch(self, *, parallel: int, stop_on_error: bool) -> OutputStream:
         """Run the records on the command's stdin; the stream has an envelope a line, in their order."""
+        ...
+
+    async def completion(self, shell: Shell, line: str | None, words: Sequence[str]) -> OutputStream:
+        """Answer what may come next on a command line, as the shell's script reads it.
+
+        `line` is the text up to the cursor, quoted as it was typed; without it `words` are those after the command's
+        name, read by the shell, the cursor's own last.
+        """
+        ...
+
+    def completion_script(self, shell: Shell) -> OutputStream:
+        """Return the script that makes the shell ask."""
         ...

@@ -57,3 +57,24 @@ class OutputStream(Protocol):
     async def aclose(self) -> None:
         """Let go of what the stream holds. Safe at any time, more than once."""
         ...
+
+
+class TextStream:
+    """A text that is no envelope, whole: what `completion` and `skill` print."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    @property
+    def exit_status(self) -> int:
+        """0."""
+        return 0
+
+    async def __aiter__(self) -> AsyncIterator[Lines]:
+        yield Lines(self._text, 1)
+
+    def stop(self, reason: StopReason) -> None:
+        """Do nothing: the text is one item."""
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is held."""

@@ -6,7 +6,10 @@ from nexus.call import Call
 from nexus.schemas.command import GlobalFlags
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nexus.dispatch.runtime import Runtime
+    from nexus.schemas.front import Shell
     from nexus.schemas.stream import OutputStream
 
 
@@ -23,3 +26,23 @@ class CommandFronts:
         from nexus.exec.batch import Batch
 
         return Batch(self._call, self._flags, self._runtime, parallel=parallel, stop_on_error=stop_on_error)
+
+    async def completion(self, shell: "Shell", line: str | None, words: "Sequence[str]") -> "OutputStream":
+        """Answer what may come next, as the script of the shell reads it."""
+        from nexus.completion.answer import written
+        from nexus.completion.complete import complete
+        from nexus.completion.live import LiveValues
+        from nexus.completion.words import Typed, typed_in
+        from nexus.exec.runner import Runner
+        from nexus.schemas.stream import TextStream
+
+        typed = typed_in(line) if line is not None else Typed(tuple(words[:-1]), words[-1] if words else "")
+        live = LiveValues(Runner(self._call, self._flags, self._runtime))
+        return TextStream(written(await complete(self._runtime.index, typed, live), typed, shell))
+
+    def completion_script(self, shell: "Shell") -> "OutputStream":
+        """Return the script that makes the shell ask."""
+        from nexus.completion.scripts import SCRIPTS
+        from nexus.schemas.stream import TextStream
+
+        return TextStream(SCRIPTS[shell].encode())

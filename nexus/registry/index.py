@@ -140,6 +140,7 @@ class CommandIndex:
     def __init__(self, files: Iterable[IndexFile]) -> None:
         self._files = tuple(files)
         self._nodes: dict[CommandPath, Node | None] = {}
+        self._aliases: list[AliasSpec] | None = None
 
     @classmethod
     def built_in(cls) -> "CommandIndex":
@@ -192,5 +193,10 @@ class CommandIndex:
 
     def aliases(self) -> list[AliasSpec]:
         """Return every alias, in order of their paths."""
-        nodes = (_node(body) for file in self._files for body in file.bodies_under(()))
-        return sorted((node for node in nodes if isinstance(node, AliasSpec)), key=lambda alias: alias.path)
+        if self._aliases is None:
+            nodes = (
+                _node(body) for file in self._files for body in file.bodies_under(()) if b'"kind": "alias"' in body
+            )
+            found = (node for node in nodes if isinstance(node, AliasSpec))
+            self._aliases = sorted(found, key=lambda alias: alias.path)
+        return list(self._aliases)

@@ -100,14 +100,21 @@ class HandlerRegistry:
         return nodes
 
     def _alias_nodes(self, children: dict[CommandPath, dict[str, ChildSpec]]) -> list[AliasSpec]:
+        of_aliases: set[CommandPath] = set()
         for path, target in self._aliases.items():
             if target not in self._specs:
                 raise RegistrationRefused(f"the alias {' '.join(path)} names {' '.join(target)}, which is no command")
             if path in children:
                 raise RegistrationRefused(f"the alias {' '.join(path)} would hide a group")
-            # A level that only aliases stand in resolves, and stays out of the levels above it.
+            # A level that only aliases stand in resolves and shows them, and stays out of the levels above it.
             for depth in range(1, len(path)):
-                children.setdefault(path[:depth], {})
+                if path[:depth] not in children:
+                    of_aliases.add(path[:depth])
+                    self._summaries.setdefault(path[:depth], "Other names of commands.")
+                    children[path[:depth]] = {}
+            if path[:-1] in of_aliases:
+                summary = self._specs[target].summary
+                children[path[:-1]][path[-1]] = ChildSpec(name=path[-1], kind="command", summary=summary)
         return [AliasSpec(path=path, target=target) for path, target in self._aliases.items()]
 
 

@@ -1,0 +1,1 @@
+"""Completion for shells: the scripts that ask, and the answers."""
