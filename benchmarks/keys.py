@@ -62,8 +62,8 @@ def opened(nexus: Installed) -> str:
     return done.stdout.split(b'"data":"', 1)[1].split(b'"', 1)[0].decode()
 
 
-def echoes(nexus: Installed, presses: int) -> float:
-    """Return the 99th percentile of key to echo, in milliseconds."""
+def echoes(nexus: Installed, presses: int) -> tuple[float, str]:
+    """Return the 99th percentile of key to echo in milliseconds, and the median in words."""
     terminal = Attached(nexus, opened(nexus))
     os.write(terminal.master, b"\r")
     terminal.until(PROMPT)
@@ -79,7 +79,7 @@ def echoes(nexus: Installed, presses: int) -> float:
         # A person's pace, so that presses do not queue.
         time.sleep(0.01)
     terminal.close()
-    return statistics.quantiles(taken, n=100)[98]
+    return statistics.quantiles(taken, n=100)[98], f"median {statistics.median(taken):.1f} ms"
 
 
 def interrupt(nexus: Installed, times: int) -> float:
@@ -103,7 +103,8 @@ def interrupt(nexus: Installed, times: int) -> float:
 
 def measure(nexus: Installed, presses: int) -> list[Row]:
     nexus.run("agent", "project", "create", "--name", "keys", "--select")
-    rows = [at_most("key to echo alone, p99", echoes(nexus, presses), 5, unit="ms", strictly=True)]
+    alone, detail = echoes(nexus, presses)
+    rows = [at_most("key to echo alone, p99", alone, 5, unit="ms", strictly=True, detail=detail)]
     rows.append(
         at_most("^C under a flood until the prompt, slowest", interrupt(nexus, 5), 300, unit="ms", strictly=True)
     )
@@ -114,12 +115,12 @@ def measure(nexus: Installed, presses: int) -> list[Row]:
     ]
     try:
         time.sleep(2)
-        beside = echoes(nexus, presses)
+        beside, detail = echoes(nexus, presses)
     finally:
         for flood in floods:
             flood.terminate()
             flood.wait(timeout=30)
-    rows.append(at_most("key to echo beside four floods, p99", beside, 20, unit="ms", strictly=True))
+    rows.append(at_most("key to echo beside four floods, p99", beside, 20, unit="ms", strictly=True, detail=detail))
     return rows
 
 
