@@ -30,7 +30,9 @@ def main(site: str, arguments: list[str]) -> None:
     report = Report(int(given.get("--ready", "-1")))
     # Launchers wake who holds the lock by it; until there is a handler it would kill.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Libraries tell of every request, and a command would wait for each line.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("nexus").setLevel(logging.INFO)
     try:
         restarts = _serve(site, places, report)
     except AlreadyOwned:
