@@ -39,9 +39,12 @@ class ServerSettings(StrictModel):
 
 
 class RuntimeSettings(StrictModel):
-    """Limits of a command."""
+    """Limits of a command, and of the process that answers."""
 
     timeout: Seconds = Field(300.0, description="Seconds after which a command that does not stream gives up.")
+    idle: Seconds = Field(
+        900.0, description="Seconds without a command or a session after which the resident process ends."
+    )
 
 
 class SessionSettings(StrictModel):

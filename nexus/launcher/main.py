@@ -234,7 +234,7 @@ def private(runtime: str) -> bool:
     raise Unavailable(
         f"{runtime} {problem}: a socket in it cannot be trusted.",
         fatal=True,
-        hint=f"Remove {runtime}, or make it yours alone: mode 700.",
+        hint=f"Make {runtime} yours alone (mode 700) or remove it; else set XDG_RUNTIME_DIR to a folder of your own.",
     )
 
 

@@ -19,7 +19,7 @@ READY_DESCRIPTOR = 3
 SEARCH_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOST_FILES = 65_536
 LARGEST_LOG = 1 << 20
-KEPT_VARIABLES = (b"HOME", b"XDG_RUNTIME_DIR", b"NEXUS_RESIDENT_IDLE")
+KEPT_VARIABLES = (b"HOME", b"XDG_RUNTIME_DIR", b"NEXUS_RUNTIME_IDLE")
 
 
 def spawn(places: Places, site: str, log: str, seconds: float) -> str:

@@ -57,13 +57,12 @@ def _serve(site: str, places: Places, report: "Report") -> bool:
     gc.disable()
     complete(site)
     lock = OwnerLock(Path(places.state) / f"resident-{places.key}.lock", Path(places.socket))
-    from nexus.resident.resident import IDLE_SECONDS, Resident
+    from nexus.resident.resident import Resident
 
-    seconds = os.environ.get("NEXUS_RESIDENT_IDLE", "")  # noqa: TID251 -- the process's own entry point
-    idle = float(seconds) if seconds.replace(".", "", 1).isdigit() else IDLE_SECONDS
+    environment = dict(os.environ)  # noqa: TID251 -- the process's own entry point
 
     async def serve() -> bool:
-        resident = Resident(places, installation, lock, idle)
+        resident = Resident(places, installation, lock, environment)
         return await resident.serve(report.ready)
 
     with asyncio.Runner() as runner:

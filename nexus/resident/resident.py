@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from nexus.resident.local import LocalKernel
 from nexus.resident.owner import OwnerLock
 from nexus.resident.request import Request
 from nexus.resident.web import WebFace
+from nexus.schemas.errors import NexusError
 
 if TYPE_CHECKING:
     from nexus.dispatch.runtime import Runtime
@@ -44,14 +45,17 @@ _log = logging.getLogger(__name__)
 class Resident:
     """One process's service of one set of places. It is made with the owner's lock held."""
 
-    def __init__(self, places: Places, installation: Installation, lock: OwnerLock, idle_seconds: float) -> None:
+    def __init__(
+        self, places: Places, installation: Installation, lock: OwnerLock, environment: Mapping[str, str]
+    ) -> None:
         self.instance = lock.instance
         self._lock = lock
         self.owner = os.geteuid()
         self._places = places
         self._folders = Folders.of(places)
         self._installation = installation
-        self._idle_seconds = idle_seconds
+        self._environment = environment
+        self._idle_seconds = IDLE_SECONDS
         self._listener = Listener(Path(places.socket))
         self._listening: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -78,6 +82,7 @@ class Resident:
         ready()
         # The first command is on its way: what it needs is read while it travels.
         self._load()
+        self._read_settings()
         self._count_down()
         watching = asyncio.create_task(self._keep_watch())
         await self._ending.wait()
@@ -156,6 +161,7 @@ class Resident:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._watch()
+            self._read_settings()
 
     def _watch(self) -> None:
         """Leave if the places were taken away; bind again if the socket was: a logout empties the runtime folder."""
@@ -174,6 +180,19 @@ class Resident:
             old.close()
         if listening is not None:
             listening.close()
+
+    def _read_settings(self) -> None:
+        """Take the idle time from the configuration; one that cannot be read is told to whoever runs a command."""
+        from nexus.config.configuration import TomlConfiguration
+
+        try:
+            setting = TomlConfiguration(self._folders.config / "config.toml", self._environment).get("runtime.idle")
+        except NexusError:
+            return
+        if setting.value != self._idle_seconds:
+            self._idle_seconds = float(setting.value)
+            if self._idle is not None:
+                self._count_down()
 
     def _count_down(self) -> None:
         if self._idle is not None:

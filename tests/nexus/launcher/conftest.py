@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -114,17 +115,12 @@ class Home:
     def gone(self, pid: int, seconds: float = 20) -> bool:
         """Wait for a process to end; say whether it has."""
         try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
+            psutil.Process(pid).wait(timeout=seconds)
+        except psutil.NoSuchProcess:
             return True
-        try:
-            import select
-
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            return bool(poll.poll(int(seconds * 1000)))
-        finally:
-            os.close(handle)
+        except psutil.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> int:
         """Kill the resident, and return what its pid was when it is gone."""

@@ -179,18 +179,25 @@ class TestUpgrade:
 
 class TestIdle:
     def test_it_leaves_when_nothing_was_asked_for_long_enough(self, stage: Any) -> None:
-        stage.run("say", env=stage.env(NEXUS_RESIDENT_IDLE="0.5"))
+        stage.run("say", env=stage.env(NEXUS_RUNTIME_IDLE="0.5"))
+        assert stage.gone(stage.pid(), 10)
+
+    def test_how_long_can_be_set(self, stage: Any) -> None:
+        settings = stage.path / "config" / "config.toml"
+        settings.parent.mkdir()
+        settings.write_text("[runtime]\nidle = 0.5\n")
+        stage.run("say")
         assert stage.gone(stage.pid(), 10)
 
     def test_it_stays_while_a_command_is_under_way(self, stage: Any) -> None:
-        running = begun(stage, "slow", "2", env=stage.env(NEXUS_RESIDENT_IDLE="0.3"))
+        running = begun(stage, "slow", "2", env=stage.env(NEXUS_RUNTIME_IDLE="0.3"))
         pid = stage.pid()
         stdout, _ = running.communicate(timeout=20)
         assert json.loads(stdout)["pid"] == pid
         assert stage.gone(pid, 10)
 
     def test_commands_that_come_while_it_leaves_are_answered(self, stage: Any) -> None:
-        environment = stage.env(NEXUS_RESIDENT_IDLE="0.03")
+        environment = stage.env(NEXUS_RUNTIME_IDLE="0.03")
         for number in range(25):
             answered = stage.run("say", str(number), env=environment)
             assert answered.status == 0, answered

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,14 +16,17 @@ import pytest
 
 from nexus import places
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel as Linux answers")
 
-def resident(home: Any, **options: Any) -> dict[str, Any]:
-    answered = home.run("resident", **options)
+
+def resident(home: Any, word: str = "say", **options: Any) -> dict[str, Any]:
+    answered = home.run(word, **options)
     assert answered.status == 0, answered
     facts: dict[str, Any] = json.loads(answered.stdout)
     return facts
 
 
+@LINUX
 def test_it_inherits_nothing_of_its_first_caller(stage: Any, tmp_path: Path) -> None:
     def burden() -> None:
         os.umask(0)
@@ -34,7 +38,12 @@ def test_it_inherits_nothing_of_its_first_caller(stage: Any, tmp_path: Path) -> 
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         facts = resident(
-            stage, cwd=tmp_path, env=stage.env(SECRET="s3cret", LC_ALL="C"), preexec_fn=burden, close_fds=False
+            stage,
+            "resident",
+            cwd=tmp_path,
+            env=stage.env(SECRET="s3cret", LC_ALL="C"),
+            preexec_fn=burden,
+            close_fds=False,
         )
     assert facts["cwd"] == "/"
     assert facts["umask"] == 0o077
@@ -63,6 +72,7 @@ def test_a_caller_that_may_write_only_small_files_runs_alone(stage: Any) -> None
     assert stage.locks() == []
 
 
+@LINUX
 def test_idle_it_takes_less_than_its_share_of_memory(home: Any) -> None:
     assert home.run("agent", "project", "list").status == 0
     status = Path(f"/proc/{home.pid()}/status").read_text()
@@ -77,7 +87,7 @@ def test_idle_it_takes_less_than_its_share_of_memory(home: Any) -> None:
         '"$NEXUS" say & wait',
         "sh -c '\"$NEXUS\" say & wait'",
         'nohup "$NEXUS" say 2>/dev/null',
-        'setsid -w "$NEXUS" say',
+        pytest.param('setsid -w "$NEXUS" say', marks=LINUX),
         'env -i NEXUS_HOME="$NEXUS_HOME" "$NEXUS" say',
         '(ulimit -n 64; ulimit -c 0; umask 777; "$NEXUS" say)',
         'cd / && "$NEXUS" say </dev/null 2>&-',
@@ -213,6 +223,7 @@ class TestOtherUsers:
         assert stage.run("say", env=environment).status == 0
         assert list(stage.path.iterdir()) == []
 
+    @LINUX
     def test_a_home_that_cannot_be_written_runs_the_command_alone(self, stage: Any, tmp_path: Path) -> None:
         """Root writes everywhere: a folder that no user can make anything in stands for it."""
         environment = stage.env(NEXUS_HOME="/proc/nexus")
