@@ -342,9 +342,10 @@ def _begin(database: LogDatabase, boot: str) -> None:
     with database.transaction() as connection:
         known = dict(connection.execute("SELECT name, value FROM meta").fetchall())
         if known.get("clean") == "no" and known.get("boot") != boot:
-            connection.execute("UPDATE session SET epoch = epoch + 1 WHERE status = 'active'")
+            connection.execute("UPDATE session SET epoch = epoch + 1 WHERE status IN ('active', 'paused')")
             connection.execute(
-                "INSERT INTO stream (session, epoch) SELECT key, epoch FROM session WHERE status = 'active'"
+                "INSERT INTO stream (session, epoch)"
+                " SELECT key, epoch FROM session WHERE status IN ('active', 'paused')"
             )
         connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("clean", "no"), ("boot", boot)])
     database.relax()

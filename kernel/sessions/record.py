@@ -14,6 +14,7 @@ class Record(Model):
     session: Session
     options: dict[str, Any] = Field(default_factory=dict)
     idle_seconds: float | None = None
+    expires_seconds: float | None = None
 
     def document(self) -> str:
         """Return the record as the file keeps it."""

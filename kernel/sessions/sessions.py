@@ -3,19 +3,18 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
+from weakref import WeakValueDictionary
 
 from nexus.kernel.sessions import rows
 from nexus.kernel.sessions.attachment import Attachment, joined, place
-from nexus.kernel.sessions.driver import Driver, Drivers, GivenInput
-from nexus.kernel.sessions.input import SessionInputs
-from nexus.kernel.sessions.listing import find_record, list_sessions, live_records
+from nexus.kernel.sessions.driver import Drivers, GivenInput
+from nexus.kernel.sessions.listing import find_record, list_sessions
 from nexus.kernel.sessions.live import LiveSession
+from nexus.kernel.sessions.lives import Lives
 from nexus.kernel.sessions.log import EventLog
-from nexus.kernel.sessions.output import SessionOutput
 from nexus.kernel.sessions.record import Record
 from nexus.schemas.errors import NexusError, ResourceUnavailable, SessionClosed, SessionExpired
 from nexus.schemas.page import Page
@@ -39,7 +38,6 @@ from nexus.schemas.protocol import (
     ViewSession,
 )
 from nexus.schemas.session import (
-    CallerSurroundings,
     InputAccepted,
     NewSession,
     Restart,
@@ -50,10 +48,6 @@ from nexus.schemas.session import (
     WindowSize,
 )
 from nexus.sessions.types import SessionTypes
-
-START_SECONDS = 30.0
-CLOSE_SECONDS = 20.0
-SWEEP_SECONDS = 2.0
 
 logger = logging.getLogger("nexus.kernel.sessions")
 
@@ -66,10 +60,14 @@ class Sessions:
         self.types = types
         self.drivers = drivers
         drivers.ready = self.ready
-        self.live: dict[str, LiveSession] = {}
+        self._lives = Lives(log, drivers)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening: asyncio.Task[None] | None = None
-        self._sweeper: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def live(self) -> dict[str, LiveSession]:
+        """What is at work, by session id."""
+        return self._lives.at_work
 
     def begin(self) -> None:
         """Open the log in the background: what was at work is taken up before anyone asks."""
@@ -89,12 +87,7 @@ class Sessions:
             return
         with suppress(NexusError):
             await self._opening
-        for task in [*self._tasks, *([self._sweeper] if self._sweeper else [])]:
-            task.cancel()
-        for live in list(self.live.values()):
-            with suppress(NexusError, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await live.driver.detach()
+        await self._lives.let_go()
         await self.log.close()
 
     async def _open(self) -> None:
@@ -104,15 +97,7 @@ class Sessions:
             # The next use tries again.
             self._opening = None
             raise
-        for record, epoch in await live_records(self.log):
-            try:
-                live = await self._prepare(record, epoch)
-            except ResourceUnavailable as error:
-                # Its plugin is not there today. The session stays as it is, and says so when it is used.
-                logger.warning("session %s rests: %s", record.session.session_id, error)
-                continue
-            self._background(self._resume(live))
-        self._sweeper = asyncio.create_task(self._sweep())
+        await self._lives.take_up()
 
     # -- the session ABI
 
@@ -163,14 +148,15 @@ class Sessions:
             capabilities=session_type.capabilities,
         )
         idle = new.idle_seconds if new.idle_seconds is not None else session_type.idle_seconds
-        record = Record(session=session, options=new.options, idle_seconds=idle)
+        record = Record(session=session, options=new.options, idle_seconds=idle, expires_seconds=new.expires_seconds)
         made = await self.log.run(lambda connection: rows.insert(connection, record, request))
         if made != session.session_id:
             earlier, _ = await find_record(self.log, made)
             return earlier.session
-        await self._note_paused(record)
-        await self._start(record, new.surroundings)
-        return session
+        self._lives.note_paused(record)
+        await self._lives.start(record, new.surroundings)
+        # What the session is from here on is not the caller's to change, nor to see change.
+        return session.model_copy(deep=True)
 
     async def list(self, query: SessionQuery) -> Page[Session]:
         """Return a page of sessions, the newest first."""
@@ -236,27 +222,19 @@ class Sessions:
         live = await self._usable(session_id, "receive")
         await self.log.run(lambda connection: rows.make_active(connection, live.record))
         live.record.session.status = "active"
-        await self._note_paused(live.record)
+        self._lives.note_paused(live.record)
         return await self.view(session_id)
 
     async def restart(self, session_id: str, restart: Restart) -> SessionView:
         """End the session's stream, if it has not ended, and start it anew in the next epoch."""
         await self.ready()
-        record, epoch = await find_record(self.log, session_id)
-        self.types.get(record.session.type).require("restart", session_id)
-        if restart.epoch is not None and restart.epoch < epoch:
-            return await self.view(session_id)
-        live = self.live.get(session_id)
-        if live is not None:
-            await self._close_live(live, "restarted")
-            record = live.record
-        if _is_past(record.session):
-            raise SessionExpired(session_id=session_id)
-        record.session.status = "active"
-        await self.log.run(lambda connection: rows.next_epoch(connection, record))
-        self.log.forget(session_id)
-        await self._note_paused(record)
-        await self._start(record)
+        async with self._turns.setdefault(session_id, asyncio.Lock()):
+            record, epoch = await find_record(self.log, session_id)
+            self.types.get(record.session.type).require("restart", session_id)
+            if restart.epoch is None or restart.epoch >= epoch:
+                if _is_past(record.session):
+                    raise SessionExpired(session_id=session_id)
+                await self._begin_anew(record, "restarted")
         return await self.view(session_id)
 
     async def end(self, session_id: str, reason: str = "closed") -> SessionView:
@@ -264,101 +242,64 @@ class Sessions:
         await self.ready()
         live = self.live.get(session_id)
         if live is not None:
-            await self._close_live(live, reason)
+            await self._lives.close(live, reason)
         return await self.view(session_id)
 
     # -- within
 
     async def _usable(self, session_id: str, capability: str) -> LiveSession:
+        """Return a session that can be used. One that has expired is made again, where its type allows that."""
         await self.ready()
         live = self.live.get(session_id)
-        if live is None:
-            record, _ = await find_record(self.log, session_id)
-            if _is_past(record.session):
-                raise SessionExpired(session_id=session_id)
-            if record.session.status in ("closed", "error"):
-                raise SessionClosed(session_id=session_id)
-            self.drivers.get(record.session.type)
-            raise ResourceUnavailable.because(f"The session {session_id} is not at work.", session_id=session_id)
+        if live is None or live.expired:
+            live = await self._renewed(session_id)
         self.types.get(live.record.session.type).require(capability, session_id)
-        if live.expired:
-            await self._close_live(live, "expired")
-            raise SessionExpired(session_id=session_id)
         live.touch()
         async with live.turn:
             if live.ended:
                 raise SessionClosed(session_id=session_id)
         return live
 
-    async def _prepare(self, record: Record, epoch: int) -> LiveSession:
+    async def _renewed(self, session_id: str) -> LiveSession:
+        async with self._turns.setdefault(session_id, asyncio.Lock()):
+            record, _ = await find_record(self.log, session_id)
+            live = self.live.get(session_id)
+            if live is not None and not live.expired:
+                return live
+            if not _is_past(record.session):
+                raise self._unusable(record)
+            if not self.types.get(record.session.type).renewed:
+                if live is not None:
+                    await self._lives.close(live, "expired")
+                raise SessionExpired(session_id=session_id)
+            await self._begin_anew(record, "expired")
+        return self.live[session_id]
+
+    async def _begin_anew(self, record: Record, reason: str) -> None:
+        """End the session's stream for this reason, if it has not ended, and start the next."""
         session_id = record.session.session_id
-        factory = self.drivers.get(record.session.type)
-        output = SessionOutput(self.log, record, epoch, lambda: self._ended(session_id, epoch))
-        driver: Driver = factory(output)
-        stream = await self.log.stream(session_id)
-        inputs = SessionInputs(self.log, stream.key, durable=not driver.numbers_input)
-        live = self.live[session_id] = LiveSession(record, output, driver, inputs)
-        return live
-
-    async def _start(self, record: Record, surroundings: CallerSurroundings | None = None) -> None:
-        session_id = record.session.session_id
-        stream = await self.log.stream(session_id)
-        live = await self._prepare(record, stream.epoch)
-        live.output.surroundings = surroundings
-        try:
-            async with live.turn, asyncio.timeout(START_SECONDS):
-                await live.driver.start()
-        except BaseException as error:
-            await self._undo(live, error)
-            raise
-
-    async def _undo(self, live: LiveSession, error: BaseException) -> None:
-        """A session that could not start: one that never printed is as if it was never made, another one ends."""
-        session_id = live.record.session.session_id
-        if live.output.epoch == 1 and not live.output.last:
-            self.live.pop(session_id, None)
-            self.log.forget(session_id)
-            await self.log.run(lambda connection: rows.delete(connection, session_id))
-            return
-        if isinstance(error, NexusError):
-            await live.output.error(error)
-        await live.output.end("error", None, "error")
-
-    async def _resume(self, live: LiveSession) -> None:
-        session_id = live.record.session.session_id
-        try:
-            async with live.turn, asyncio.timeout(START_SECONDS):
-                await live.driver.resume()
-        except Exception as error:
-            logger.exception("session %s cannot go on", session_id)
-            if isinstance(error, NexusError):
-                await live.output.error(error)
-            await live.output.end("lost", None, "error")
-
-    async def _close_live(self, live: LiveSession, reason: str) -> None:
-        async with live.turn:
-            if live.ended:
-                return
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await live.driver.close(reason)
-            except Exception:
-                logger.exception("session %s did not close by itself", live.record.session.session_id)
-            await live.output.end(reason)
-
-    def _ended(self, session_id: str, epoch: int) -> None:
         live = self.live.get(session_id)
-        if live is not None and live.output.epoch == epoch:
-            live.ended = True
-            del self.live[session_id]
+        if live is not None:
+            await self._lives.close(live, reason)
+            record = live.record
+        session = record.session
+        session.status = "active"
+        if reason == "expired" and record.expires_seconds is not None:
+            session.expires_at = datetime.now(UTC) + timedelta(seconds=record.expires_seconds)
+        await self.log.run(lambda connection: rows.next_epoch(connection, record))
+        self.log.forget(session_id)
+        self._lives.note_paused(record)
+        await self._lives.start(record)
 
-    async def _note_paused(self, active: Record) -> None:
-        """What the file knows of pauses, the records in memory know too."""
-        for live in self.live.values():
-            session = live.record.session
-            same = session.type == active.session.type and session.context == active.session.context
-            if same and session.session_id != active.session.session_id and session.status == "active":
-                session.status = "paused"
+    def _unusable(self, record: Record) -> NexusError:
+        """Say why a session that has not expired is not at work."""
+        session = record.session
+        if session.status in ("closed", "error"):
+            return SessionClosed(session_id=session.session_id)
+        self.drivers.get(session.type)
+        return ResourceUnavailable.because(
+            f"The session {session.session_id} is not at work.", session_id=session.session_id
+        )
 
     def _tell(self, session_id: str) -> None:
         live = self.live.get(session_id)
@@ -371,21 +312,6 @@ class Sessions:
             live.readers.discard(gone)
             live.touch()
             live.tell_audience()
-
-    async def _sweep(self) -> None:
-        """Close what is idle or has expired."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            for live in list(self.live.values()):
-                if live.expired:
-                    self._background(self._close_live(live, "expired"))
-                elif live.idle:
-                    self._background(self._close_live(live, "idle"))
-
-    def _background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _tell_failure(opening: "asyncio.Task[None]") -> None:

@@ -10,8 +10,8 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.sessions.driver import Audience, GivenInput
 from nexus.kernel.sessions.input import SessionInputs
 from nexus.schemas.errors import ContextMissing, OutcomeUnknown, ResourceUnavailable, SessionGap, ValidationError
-from nexus.schemas.protocol import AttachSession, CreateSession
-from nexus.schemas.session import NewSession, SessionContext, SessionInput
+from nexus.schemas.protocol import AttachSession, CreateSession, RestartSession
+from nexus.schemas.session import NewSession, Restart, SessionContext, SessionInput
 from nexus.sessions.client import SessionClient
 from nexus.sessions.local import LocalTransport
 from nexus.sessions.types import SessionType
@@ -159,8 +159,32 @@ async def test_a_type_says_what_it_needs(tmp_path: Path):
             await client.create(NewSession(type="shy"))
 
 
+async def test_an_expired_session_is_made_again_where_its_type_allows_that(tmp_path: Path):
+    async with echo_kernel(tmp_path) as kernel:
+        client = client_of(kernel)
+        kernel.sessions.types.add(SessionType("lasting", ECHO.capabilities, renewed=True))
+        kernel.sessions.drivers.add("lasting", Echo)
+        session = await client.create(NewSession(type="lasting", expires_seconds=0.1))
+        await asyncio.sleep(0.15)
+        await asyncio.gather(*[client.send(session.session_id, b"again") for _ in range(5)])
+        view = await client.view(session.session_id)
+        assert (view.status, view.epoch, view.newest) == ("active", 2, 5)
+        assert view.expires_at > session.expires_at
+        first = await client.attach(session.session_id, epoch=1, after=0)
+        assert b'"reason":"expired"' in (await first.receive()).lines
+
+
+async def test_restarts_at_once_restart_once(tmp_path: Path):
+    async with echo_kernel(tmp_path) as kernel:
+        client = client_of(kernel)
+        session_id = await new_echo(client)
+        restart = [RestartSession(id=f"r{n}", session_id=session_id, restart=Restart(epoch=1)) for n in range(5)]
+        views = await asyncio.gather(*[kernel.sessions.request(each) for each in restart])
+        assert {view.session.epoch for view in views} == {2}
+
+
 async def test_a_driver_that_does_not_close_is_ended_for_it(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("nexus.kernel.sessions.sessions.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr("nexus.kernel.sessions.lives.CLOSE_SECONDS", 0.2)
 
     async def hang(self, reason: str) -> None:
         await asyncio.Event().wait()
