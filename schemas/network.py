@@ -216,13 +216,15 @@ Change = Literal["present", "opened", "changed", "closed"]
 
 
 class MonitorOptions(ConnectionFilter):
-    """What a monitor watches, how often it looks, and whether it stays (`follow`) or ends after the first look.
+    """What a monitor watches, and how often it looks.
 
-    A look that takes long makes the pause before the next as long: at most half of one processor is spent on it.
+    `initial` tells first what is there. Without `follow` the monitor ends behind that. A look that takes long makes the
+    pause behind it as long: at most half of one processor is spent on looking.
     """
 
     follow: bool = True
-    interval_ms: int = Field(default=1000, ge=100, le=3_600_000)
+    initial: bool = False
+    interval_ms: float = Field(default=1000, ge=100, le=3_600_000)
     scope: Literal["machine", "kernel"] = "machine"
 
 
@@ -236,14 +238,6 @@ class NetworkEvent(Model):
     change: Change
     connection: Connection
     before: Connection | None = None
-
-
-class ConnectionsSeen(Model):
-    """What a monitor saw, collected: its changes in their order."""
-
-    items: list[NetworkEvent]
-    truncated: bool = False
-    notes: list[str] = Field(default_factory=list)
 
 
 ElementType = Literal["machine", "interface", "server", "process", "host"]

@@ -1,6 +1,5 @@
 """Terminals of a project: shells and commands that go on without you."""
 
-from contextlib import suppress
 from typing import Any
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from nexus.handlers.session.streams import (
     STREAM_ERRORS,
     STREAM_EVENTS,
     Collected,
+    OwnStream,
     StreamArguments,
     TransportArguments,
     client_of,
@@ -21,7 +21,6 @@ from nexus.handlers.surroundings import surroundings_of
 from nexus.handlers.texts import bytes_given
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import (
-    NexusError,
     NotFound,
     OutcomeUnknown,
     PathOutsideRoot,
@@ -42,7 +41,7 @@ from nexus.schemas.session import (
 from nexus.schemas.stream import OutputStream
 from nexus.schemas.terminal import GRACE_SECONDS, IDLE_SECONDS, TerminalOptions
 from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import Follow, SessionStream
+from nexus.sessions.follow import Follow
 
 NEEDED = ("nexus agent project create --name demo", "nexus agent project select --name demo")
 """What the examples below stand on."""
@@ -282,16 +281,6 @@ class CloseTerminal(CommandHandler[TransportArguments, SessionView]):
     async def execute(self, context: ExecutionContext[TransportArguments]) -> SessionView:
         client = await client_of(context)
         return await client.close(await terminal_of(context, client))
-
-
-class OwnStream(SessionStream):
-    """The stream of a session that its command made: whoever lets go of the stream closes the session."""
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        if self._stop is None:  # else that is under way, and nobody waits for it
-            with suppress(NexusError):
-                await self._client.close(self.session_id)
 
 
 async def opened(context: ExecutionContext[Any], args: PlaceArguments, **more: Any) -> Session:

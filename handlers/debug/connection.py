@@ -3,10 +3,18 @@
 from pydantic import Field
 
 from nexus.handlers.api_errors import READING
-from nexus.handlers.network.connection import ConnectionReference, ListConnectionsArguments, connection_query
+from nexus.handlers.network.connection import (
+    ConnectionReference,
+    ListConnectionsArguments,
+    MonitorArguments,
+    connection_query,
+    monitored,
+)
+from nexus.handlers.session.streams import STREAM_ERRORS, STREAM_EVENTS, Collected
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
 from nexus.schemas.errors import NotFound, PermissionDenied
 from nexus.schemas.network import Connection, ConnectionsStatus, Noted
+from nexus.schemas.stream import OutputStream
 
 PID = Field(default=None, ge=0, description="A process of yours instead of the kernel.")
 
@@ -77,3 +85,33 @@ class StatusOfConnections(CommandHandler[OwnConnectionsArguments, ConnectionsSta
     async def execute(self, context: ExecutionContext[OwnConnectionsArguments]) -> ConnectionsStatus:
         query = {"pid": context.args.pid}
         return await context.api.get("/api/debug/connections/status", ConnectionsStatus, query=query)
+
+
+class OwnMonitorArguments(MonitorArguments):
+    pid: int | None = PID
+
+
+class MonitorOwnConnections(CommandHandler[OwnMonitorArguments, OutputStream | Collected]):
+    """Tell of the connections of nexus itself, or of the process `--pid`, as events.
+
+    As `nexus network connection monitor` does: those that are there, or with --follow what opens, changes and closes.
+    The monitor of a process ends with it.
+    """
+
+    path = ("debug", "connection", "monitor")
+    arguments = OwnMonitorArguments
+    result = Collected
+    effects = frozenset({Effect.READ, Effect.STREAMING})
+    session_type = "network-stream"
+    errors = (*STREAM_ERRORS, NotFound, PermissionDenied)
+    events = STREAM_EVENTS
+    examples = (
+        Example(line="nexus debug connection monitor --collect", shows="What is there, in one envelope"),
+        Example(
+            line="nexus debug connection monitor --follow --initial --limit 1 --poll-interval 200",
+            shows="Until the first event",
+        ),
+    )
+
+    async def execute(self, context: ExecutionContext[OwnMonitorArguments]) -> OutputStream | Collected:
+        return await monitored(context, scope="kernel")

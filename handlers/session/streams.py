@@ -1,6 +1,7 @@
 """What commands that print a session's stream have in common: their flags, the stream, its bounded form."""
 
 import json
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import Field
@@ -111,10 +112,12 @@ def stream_of(
     follow: bool,
     printed: Printed | None = None,
     on_stop: OnStop | None = None,
+    own: bool = False,
 ) -> SessionStream:
     """Return the stream that the flags ask for, behind what an earlier process `printed` of it.
 
-    Raises ValidationError for flags that contradict each other.
+    A session of its `own` was made by the command, and is closed when its stream ends or is stopped. Raises
+    ValidationError for flags that contradict each other.
     """
     if args.after is not None and args.tail is not None:
         raise ValidationError.because("--after and --tail both say where to begin.", field="tail")
@@ -128,9 +131,9 @@ def stream_of(
         throttle=None if args.throttle is None else args.throttle / 1000,
         format=args.format,
         printed=printed,
-        on_stop=on_stop,
+        on_stop=(lambda _: client.close(session_id)) if own else on_stop,
     )
-    return SessionStream(client, asked)
+    return OwnStream(client, asked) if own else SessionStream(client, asked)
 
 
 async def collected(stream: LineStream) -> Collected:
@@ -157,3 +160,13 @@ async def collected(stream: LineStream) -> Collected:
         exit_code=close["exitCode"],
         events=kept,
     )
+
+
+class OwnStream(SessionStream):
+    """The stream of a session that its command made: whoever lets go of the stream closes the session."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self._stop is None:  # else that is under way, and nobody waits for it
+            with suppress(NexusError):
+                await self._client.close(self.session_id)

@@ -26,6 +26,11 @@ class Interface:
         return {name: value for name, value in told.items() if value is not None}
 
 
+def readable(name: str) -> str:
+    """Return a name of the system's as text: its bytes that are no UTF-8 (a process's may be cut) become U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def machine() -> Machine:
     """Return how the machine is. Blocks for a moment."""
     import platform
@@ -34,7 +39,7 @@ def machine() -> Machine:
 
     memory = psutil.virtual_memory()
     return Machine(
-        hostname=socket.gethostname(),
+        hostname=readable(socket.gethostname()),
         system=f"{platform.system()} {platform.release()}",
         cpu_count=psutil.cpu_count() or 1,
         load=[round(load, 2) for load in psutil.getloadavg()],
@@ -58,7 +63,7 @@ def interfaces() -> tuple[list[Interface], list[str]]:
         stat, counted = stats.get(name), counters.get(name)
         found.append(
             Interface(
-                name=name,
+                name=readable(name),
                 up=bool(stat.isup) if stat else bool(given),
                 addresses=tuple(
                     str(each.address) for each in given if each.family in (socket.AF_INET, socket.AF_INET6)

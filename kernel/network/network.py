@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import Method, Operation
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.sessions.driver import Driver
 
 if TYPE_CHECKING:
     from nexus.kernel.network.view import NetworkView
+    from nexus.kernel.sessions.output import SessionOutput
 
+SESSION_TYPE = "network-stream"
 SERVERS = "/api/network/servers"
 CONNECTIONS = "/api/network/connections"
 TOPOLOGY = "/api/network/topology"
@@ -47,6 +50,7 @@ class Network(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
+        surroundings.drivers.add(SESSION_TYPE, self._driver)
 
     def operations(self) -> Sequence[Operation]:
         """Return where the network is asked."""
@@ -77,6 +81,11 @@ class Network(Part):
         """End what is being asked."""
         if "view" in vars(self):
             await self.view.servers.probes.close()
+
+    def _driver(self, output: "SessionOutput") -> Driver:
+        from nexus.kernel.network.monitor import ConnectionMonitor
+
+        return ConnectionMonitor(output, self.view)
 
     def _behind(self, operation_id: str) -> Behind:
         return self._all_behind[operation_id]

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from nexus.kernel.network.link import End, Link
+from nexus.kernel.network.machine import readable
 from nexus.schemas.errors import NotFound, PermissionDenied, TimeoutExceeded
 from nexus.schemas.network import ConnectionStatus, ConnectionType
 
@@ -92,7 +93,7 @@ def scan_machine() -> Scan:
     links = _links((raw, raw.pid) for raw in found)
     hidden = sum(1 for link in links.links if link.pid is None and link.status != "exited")
     if hidden:
-        note = f"{hidden} sockets belong to processes of other users: the system does not say to which."
+        note = f"Of {hidden} sockets the system does not say whose they are: they belong to processes of other users."
         return Scan(links.links, (*links.notes, note))
     return links
 
@@ -204,7 +205,7 @@ def _end(address: Any) -> End | None:
 
 
 def _path(address: Any) -> End | None:
-    return (str(address), None) if address else None
+    return (readable(str(address)), None) if address else None
 
 
 def _process_names(pids: Iterable[int]) -> dict[int, str]:
@@ -213,7 +214,7 @@ def _process_names(pids: Iterable[int]) -> dict[int, str]:
     names = {}
     for pid in pids:
         try:
-            names[pid] = psutil.Process(pid).name()
+            names[pid] = readable(psutil.Process(pid).name())
         except psutil.Error:
             continue
     return names

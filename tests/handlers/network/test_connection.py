@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 from collections.abc import Iterator
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.handlers.session.test_live import Signalled, streamed
 
 if TYPE_CHECKING:
     from tests.handlers.conftest import Nexus
@@ -75,3 +80,72 @@ async def test_elements_are_listed_searched_and_viewed(nexus: Nexus) -> None:
     [machine] = (await nexus("network element search machine --filter-type machine")).data["items"]
     assert (await nexus("network element view --id machine")).data["id"] == machine["id"]
     assert (await nexus("network element search")).error["code"] == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("namespace", ["network", "debug"])
+async def test_a_monitor_tells_what_is_there_and_ends(nexus: Nexus, namespace: str, port: int) -> None:
+    line = f"{namespace} connection monitor --pid {os.getpid()}"
+    status, events = await streamed(nexus, line)
+    assert (status, events[0]["event"], events[-1]["event"]) == (0, "metadata", "close")
+    ends = [event["payload"]["connection"]["local"] for event in events[1:-1]]
+    assert port in [end["port"] for end in ends if end]
+    assert events[-1]["payload"]["reason"] == "completed"
+    assert [event["seq"] for event in events[1:]] == list(range(1, len(events)))
+    collected = (await nexus(f"{line} --collect")).data
+    assert collected["truncated"] is False
+    assert (await nexus("session live list")).data["items"] == [], "what a command opened, it closes"
+
+
+async def test_a_monitor_that_follows_tells_what_opens_until_its_limit(nexus: Nexus) -> None:
+    line = f"network connection monitor --pid {os.getpid()} --follow --limit 1 --poll-interval 100"
+    following = asyncio.create_task(streamed(nexus, line))
+    await monitor_of(nexus)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        status, events = await following
+        port = listening.getsockname()[1]
+    assert status == 0
+    [told] = [event["payload"] for event in events if event["event"] == "data"]
+    assert (told["change"], told["connection"]["local"]["port"]) == ("opened", port)
+    assert events[-1]["payload"] == {"reason": "reader", "exitCode": None, "lastSeq": 1}
+
+
+async def test_an_interrupt_ends_a_monitor_at_once_and_its_session(nexus: Nexus) -> None:
+    signals = Signalled()
+    line = "network connection monitor --filter-type udp --filter-status starting --follow"
+    following = asyncio.create_task(streamed(nexus, line, signals))
+    session_id = await monitor_of(nexus)
+    began = monotonic()
+    signals.sent.put_nowait(signal.SIGINT)
+    status, events = await following
+    assert monotonic() - began < 1
+    assert status == 130
+    assert [event["event"] for event in events] == ["metadata", "interrupt", "close"]
+    async with asyncio.timeout(10):
+        while (await nexus(f"session live view {session_id}")).data["status"] != "closed":  # noqa: ASYNC110 -- not announced
+            await asyncio.sleep(0.02)
+
+
+async def test_a_detached_monitor_goes_on_and_is_read_by_its_id(nexus: Nexus) -> None:
+    detached = (await nexus("network connection monitor --filter-type server --follow --initial --detach")).data
+    named = f"--session-id {detached['sessionId']}"
+    status, events = await streamed(nexus, f"network connection monitor {named} --follow --limit 1")
+    assert (status, events[1]["payload"]["connection"]["id"]) == (0, "con_local")
+    assert (await nexus(f"session live view {detached['sessionId']}")).data["status"] == "active"
+    await nexus.all(f"session live close {detached['sessionId']}")
+    closed = await nexus(f"network connection monitor {named}")
+    assert closed.error["code"] == "SESSION_CLOSED"
+
+
+async def test_a_monitor_of_what_there_is_not_is_an_answer_and_no_stream(nexus: Nexus) -> None:
+    assert (await nexus("network connection monitor --id con_none")).error["code"] == "RESOURCE_NOT_FOUND"
+    assert (await nexus("network connection monitor --poll-interval 1")).error["code"] == "VALIDATION_ERROR"
+
+
+async def monitor_of(nexus: Nexus) -> str:
+    """Wait until a monitor has its reader, and return its session."""
+    async with asyncio.timeout(10):
+        while True:
+            for session in (await nexus("session live list --type network-stream")).data["items"]:
+                if (await nexus(f"session live view {session['sessionId']}")).data["readers"]:
+                    return str(session["sessionId"])
+            await asyncio.sleep(0.02)
