@@ -31,11 +31,10 @@ def readable(*descriptors: int) -> list[int]:
     return [descriptor for descriptor, _ in poll.poll()]
 
 
-def until_writable(descriptor: int) -> None:
-    """Wait for a descriptor without blocking writes to take bytes again, or to fail."""
+def until_writable(descriptor: int, seconds: float | None = None) -> bool:
+    """Wait, for so long at most, until a descriptor takes bytes or fails; say whether it does."""
     if sys.platform == "darwin":
-        select.select((), (descriptor,), ())
-        return
+        return bool(select.select((), (descriptor,), (), seconds)[1])
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
-    poll.poll()
+    return bool(poll.poll(None if seconds is None else int(seconds * 1000)))

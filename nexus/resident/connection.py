@@ -10,6 +10,7 @@ from nexus.launcher import frames
 from nexus.launcher.frames import FrameInvalid, FrameReader, frame
 from nexus.launcher.main import PEER
 from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals, FrameTerminal
+from nexus.resident.prints import COMMAND
 from nexus.resident.request import OtherProtocol, Request, read_request
 from nexus.schemas.errors import ReaderGone
 
@@ -17,6 +18,8 @@ HELLO_SECONDS = 10.0
 """How long a connection may take to say what it wants."""
 
 TERMINATED_STATUS = 143
+MOST_PRINTED = 1 << 19
+"""Bytes. What a library prints while so many wait to be read is dropped: a print waits for nobody."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._overdue: asyncio.TimerHandle | None = None
         self._begun = False
         self._gone = False
+        self._loop = asyncio.get_running_loop()
         self._writable = asyncio.Event()
         self._writable.set()
         self._outgoing: list[bytes] = []
@@ -156,6 +160,7 @@ class Connection(asyncio.Protocol):
             self.work = asyncio.get_running_loop().create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
+        COMMAND.set(self)
         stdin, stdout, stderr = request.terminals
         self._stdout = FrameOutput(self, frames.STDOUT, is_terminal=stdout)
         self._stdin = FrameInput(self, is_terminal=stdin)
@@ -196,6 +201,14 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether a command is under way here."""
         return self.work is not None and not self.work.done()
+
+    def printed(self, data: bytes) -> None:
+        """Pass on what code printed for this command; from any thread, at once, and not without bound."""
+        self._loop.call_soon_threadsafe(self._take_print, data)
+
+    def _take_print(self, data: bytes) -> None:
+        if not self._gone and self._open_transport().get_write_buffer_size() < MOST_PRINTED:
+            self._put(frame(frames.STDERR, data[:MOST_PRINTED]))
 
     def signal(self, number: int) -> None:
         """Send the command a signal, as its launcher would."""

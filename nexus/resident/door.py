@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nexus.call import Call
 from nexus.launcher.main import Unavailable
 from nexus.resident.connection import Connection, Refused
-from nexus.resident.listener import Listener
+from nexus.resident.listener import BACKLOG, Listener
 from nexus.resident.request import Request
 from nexus.resident.web import WebFace
 
@@ -42,7 +42,7 @@ class Door:
             _log.info("no socket for others: %s", error)
             return None
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
+        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
         return self._listener.path
 
     async def close(self) -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-import select
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +15,11 @@ from nexus.launcher.exchange import LEAVING, Unwritable, leave, write_all
 from nexus.launcher.frames import CHUNK
 from nexus.launcher.hello import decode, folder, limits, mask, window
 from nexus.launcher.main import Command
+from nexus.launcher.standard_input import readable, until_writable
 from nexus.resident.ends import FrameSignals, SizedTerminal
 from nexus.resident.folders import Folders
 from nexus.resident.local import LocalKernel
+from nexus.resident.prints import Prints
 from nexus.resident.request import Limits
 from nexus.schemas.errors import ReaderGone, ValidationError
 from nexus.schemas.stream import Printed
@@ -36,7 +38,12 @@ def run_here(command: Command) -> int:
     private = guard_stdout()
     signals = ProcessSignals()
     with asyncio.Runner() as runner:
-        status = runner.get_loop().run_until_complete(_run(command, private, signals))
+        try:
+            status = runner.get_loop().run_until_complete(_run(command, private, signals))
+        except BaseException:
+            # Whoever tells of it writes to stdout.
+            os.dup2(private, 1)
+            raise
         if signals.first and status == LEAVING[signals.first]:
             leave(status, by_signal=signals.first)
         # A thread that still reads stdin must not hold the process.
@@ -47,6 +54,7 @@ def guard_stdout() -> int:
     """Return a private descriptor of stdout, and send whatever else is printed in this process to stderr."""
     private = os.dup(1)
     os.dup2(2, 1)
+    sys.stdout = Prints()  # noqa: TID251 -- unbuffered: this process ends without flushing
     return private
 
 
@@ -143,7 +151,7 @@ class ProcessOutput:
             write_all(self._descriptor, data)
 
     def _takes_bytes(self) -> bool:
-        return self._descriptor in select.select((), (self._descriptor,), (), 0)[1]
+        return until_writable(self._descriptor, 0)
 
 
 class ProcessInput:
@@ -189,7 +197,7 @@ def _read() -> bytes:
         try:
             return os.read(0, CHUNK)
         except BlockingIOError:
-            select.select((0,), (), ())
+            readable(0)
         except OSError:
             # There is no stdin.
             return b""

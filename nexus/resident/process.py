@@ -15,6 +15,7 @@ from nexus.launcher.spawn import OWNED, READY
 from nexus.places import Places
 from nexus.resident.installation import Installation
 from nexus.resident.owner import AlreadyOwned, OwnerLock
+from nexus.resident.prints import Prints
 
 _PR_SET_DUMPABLE = 4
 
@@ -51,6 +52,7 @@ def main(site: str, arguments: list[str]) -> None:
 
 
 def _serve(site: str, places: Places, report: "Report") -> bool:
+    sys.stdout = Prints()  # noqa: TID251 -- so that nothing else in this process has to
     installation = Installation(site)
     hide_memory()
     # Nothing that is imported becomes garbage: collecting meanwhile is a tenth of the time.

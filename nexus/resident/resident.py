@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from nexus.resident.connection import Connection, Draining, Refused
 from nexus.resident.folders import Folders
 from nexus.resident.host import ResidentHost
 from nexus.resident.installation import Installation
-from nexus.resident.listener import Listener
+from nexus.resident.listener import BACKLOG, Listener
 from nexus.resident.local import LocalKernel
 from nexus.resident.owner import OwnerLock
 from nexus.resident.request import Request
@@ -38,6 +39,9 @@ WATCH_SECONDS = 5.0
 """How often the socket's place in the file system is looked at."""
 SETTLE_SECONDS = 1.0
 """How long after the start garbage is collected: imports leave none, and looking for it takes a tenth of their time."""
+
+THREADS = 128
+"""How many handlers may block at a time; threads are made as they are needed."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +79,8 @@ class Resident:
     async def serve(self, ready: Callable[[], None]) -> bool:
         """Serve until the end; `ready` is called when commands may come. Return whether to start again."""
         loop = asyncio.get_running_loop()
+        # asyncio's own has six threads on two cores: so many handlers that block would stall every other.
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="command"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.end, False)
         loop.add_signal_handler(signal.SIGUSR1, self._watch)
@@ -155,7 +161,9 @@ class Resident:
         self._listening = self._listener.bind()
         loop = asyncio.get_running_loop()
         # The server closes the socket it is given; the last callers are taken from our own descriptor of it.
-        self._server = await loop.create_unix_server(lambda: Connection(self), sock=self._listening.dup())
+        self._server = await loop.create_unix_server(
+            lambda: Connection(self), sock=self._listening.dup(), backlog=BACKLOG
+        )
 
     async def _keep_watch(self) -> None:
         while True:

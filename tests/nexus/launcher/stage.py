@@ -107,6 +107,7 @@ class Play:
 
     async def printing(self) -> int:
         print("a library prints")
+        await asyncio.to_thread(print, "and so does a thread")
         os.write(1, b"and so does a program\n")
         await self.call.stdout.write(b"only this\n")
         return 0

@@ -70,8 +70,11 @@ def test_large_output_is_whole(stage: Any) -> None:
 
 
 def test_what_a_library_prints_never_reaches_stdout(stage: Any) -> None:
-    assert stage.run("printing").stdout == b"only this\n"
-    assert stage.run("printing", env=stage.env(NEXUS_RESIDENT="0")).stdout == b"only this\n"
+    resident, alone = stage.run("printing"), stage.run("printing", env=stage.env(NEXUS_RESIDENT="0"))
+    assert resident.stdout == alone.stdout == b"only this\n"
+    for answered in (resident, alone):
+        assert b"a library prints\n" in answered.stderr
+        assert b"and so does a thread\n" in answered.stderr
 
 
 @pytest.mark.parametrize("resident", ["1", "0"])

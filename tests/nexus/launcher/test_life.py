@@ -240,6 +240,12 @@ def test_one_command_that_blocks_a_thread_holds_up_no_other(stage: Any) -> None:
     blocked.kill()
 
 
+def test_many_that_block_hold_up_no_other(stage: Any) -> None:
+    blocked = [begun(stage, "block", "8") for _ in range(20)]
+    assert stage.run("block", "0").status == 0
+    assert {process.poll() for process in blocked} == {None}
+
+
 def test_a_fault_in_the_dispatcher_is_an_envelope(stage: Any) -> None:
     answered = stage.run("fail")
     assert (answered.status, answered.code) == (1, "INTERNAL_ERROR")
