@@ -24,7 +24,6 @@ from nexus.sessions.core.position import Batch
 VERSION = 1
 PAGE_BYTES = 16 * 1024
 """Batches are tens of kilobytes: large pages make short overflow chains (measured: 3 times faster than 4 KiB)."""
-CHECKPOINT_BYTES = 16 * 1024 * 1024
 BUSY_MS = 5000
 
 SCHEMA = """
@@ -198,6 +197,16 @@ class LogDatabase:
         seq, moment, ended = last[0] if last else (trimmed, 0, False)
         return Head(trimmed, seq, moment, bool(ended), size[0][0] or 0)
 
+    def checkpoint(self, *, truncate: bool = False) -> int:
+        """Move what is committed into the database file, as far as no reader hinders that; `truncate` the log then.
+
+        Return how many bytes of the write-ahead log are in use, those that were moved too.
+        """
+        with self._translated():
+            way = "TRUNCATE" if truncate else "PASSIVE"
+            [(_, frames, _)] = self._reader().execute(f"PRAGMA wal_checkpoint({way})").fetchall()
+        return max(0, int(frames)) * PAGE_BYTES
+
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query, all at once."""
         with self._translated():
@@ -224,7 +233,7 @@ class LogDatabase:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = connection
             with self._lock:
                 self._readers.append(connection)
@@ -238,8 +247,8 @@ class LogDatabase:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // PAGE_BYTES}")
-        connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES}")
+        # `Checkpointer` does it beside the commits.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         return connection
 
     def _create(self, writer: sqlite3.Connection) -> None:

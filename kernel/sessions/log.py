@@ -21,7 +21,7 @@ from nexus.sessions.core.position import Batch, coalesced
 
 MOST_LINE_BYTES = 1024 * 1024
 """A payload is at most so large: what streams more cuts it into events."""
-MOST_UNLANDED_BYTES = 2 * 1024 * 1024
+MOST_UNLANDED_BYTES = 512 * 1024
 """So much of one session may be on its way to the disk; then its writer waits."""
 LINE_OVERHEAD = 120
 """About what a line has around its payload."""

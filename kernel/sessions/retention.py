@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nexus.kernel.sessions.database import LogDatabase
 
-SLICE_ROWS = 64
+SLICE_ROWS = 16
 """So many rows are deleted at once, so that a commit never waits long."""
 GIB = 1024**3
 

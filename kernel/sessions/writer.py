@@ -4,9 +4,11 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from nexus.kernel.sessions.checkpoint import Checkpointer
 from nexus.kernel.sessions.database import LogDatabase, Row, Statement
 from nexus.schemas.errors import BackendError, StorageFull, StorageLocked
 from nexus.sessions.core.position import coalesced
@@ -19,6 +21,10 @@ ROW_BYTES = 128 * 1024
 """Neighbouring batches of one stream are joined up to this: a row an event costs six times as much."""
 FULL_BYTES = 2 * 1024 * 1024
 """So much waiting is a group, however early."""
+SMALL_BYTES = 8 * 1024
+"""A key's echo is small, a flood's piece is not."""
+CHORE_SECONDS = 0.1
+"""Under load so much lies between two chores."""
 RETRY_SECONDS = (0.02, 0.1, 0.5, 1.0)
 STOP_SECONDS = 10.0
 
@@ -67,11 +73,15 @@ class Writer:
         self._chores = False
         self._failure: BaseException | None = None
         self._sleeps = False
+        self._commits = threading.Lock()
+        self._checkpointer = Checkpointer(database, self.calm, self._commits)
+        self._calm = False
         self._condition = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="nexus-log-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._checkpointer.start()
 
     def stop(self) -> None:
         """Commit what is put so far, and end. What the disk does not take by then fails."""
@@ -79,6 +89,7 @@ class Writer:
             self._stopping = True
             self._condition.notify()
         self._thread.join(STOP_SECONDS)
+        self._checkpointer.stop()
 
     def put(self, write: Write) -> None:
         """Queue a write. Raises what made the log fail for good, or BackendError when it is closed."""
@@ -89,8 +100,17 @@ class Writer:
                 raise BackendError.because("The event log is closed.")
             self._queue.append(write)
             self._bytes += write.bytes
-            if self._sleeps or self._bytes >= FULL_BYTES:
+            if self._sleeps or self._calm or self._bytes >= FULL_BYTES:
                 self._condition.notify()
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """Commit only what is small meanwhile: keys pressed go through, floods wait."""
+        self._be_calm(True)
+        try:
+            yield
+        finally:
+            self._be_calm(False)
 
     def chores(self) -> None:
         """Ask for the chore to be called when nothing is to be written."""
@@ -99,34 +119,59 @@ class Writer:
             self._condition.notify()
 
     def _run(self) -> None:
-        until = 0.0
+        until = tidied = 0.0
         while True:
             group = self._gather(until)
             if group is None:
                 return
-            if not group:
-                self._tidy()
-                continue
-            self._commit(group)
+            if group:
+                self._commit(group)
             # One who waits for each of his commits gains nothing by a group; many small ones at a time do.
             until = time.monotonic() + GROUP_SECONDS if len(group) >= CROWD else 0.0
+            if self._chores and (not group or until - tidied > CHORE_SECONDS):
+                self._tidy()
+                tidied = time.monotonic()
 
     def _gather(self, until: float) -> list[Write] | None:
         """Wait for a group, and gather it `until` then. An empty one is a moment for chores, None the end."""
         with self._condition:
-            if not self._queue and self._chores and not self._stopping:
-                return []
             self._sleeps = True
-            while not self._queue and not self._stopping and not self._chores:
+            while not (group := self._ready()) and not self._stopping:
+                if self._chores and not self._queue:
+                    self._sleeps = False
+                    return []
                 self._condition.wait()
             self._sleeps = False
             rest = until - time.monotonic()
             if rest > 0 and not self._stopping:
                 self._condition.wait_for(lambda: self._bytes >= FULL_BYTES or self._stopping, rest)
-            group = list(self._queue)
-            self._queue.clear()
-            self._bytes = 0
+                group = self._ready()
+            taken = set(map(id, group))
+            self._queue = deque(write for write in self._queue if id(write) not in taken)
+            self._bytes -= sum(write.bytes for write in group)
             return group if group or not self._stopping else None
+
+    def _ready(self) -> list[Write]:
+        """Return what may be committed now, in its order: all, or while it is calm what is small.
+
+        What comes behind something large in its own stream waits with it.
+        """
+        if not self._calm or self._stopping:
+            return list(self._queue)
+        held: set[int] = set()
+        ready: list[Write] = []
+        for write in self._queue:
+            streams = {row.session for row in write.rows}
+            if write.bytes > SMALL_BYTES or streams & held:
+                held |= streams
+            else:
+                ready.append(write)
+        return ready
+
+    def _be_calm(self, calm: bool) -> None:
+        with self._condition:
+            self._calm = calm
+            self._condition.notify()
 
     def _tidy(self) -> None:
         try:
@@ -150,7 +195,7 @@ class Writer:
 
     def _commit_work(self, write: Write) -> None:
         try:
-            with self._database.transaction() as connection:
+            with self._commits, self._database.transaction() as connection:
                 if write.work is not None:
                     write.work(connection)
         except BaseException as error:  # noqa: BLE001 -- it goes to whoever waits for this work
@@ -163,9 +208,11 @@ class Writer:
             return
         rows = joined([row for write in writes for row in write.rows])
         statements = [statement for write in writes for statement in write.statements]
-        failure = self._persist(rows, statements)
+        with self._commits:
+            failure = self._persist(rows, statements)
         if failure is None:
             self._landed(rows)
+            self._checkpointer.written(sum(len(row.batch.lines) for row in rows))
         for write in writes:
             write.settle(failure)
 

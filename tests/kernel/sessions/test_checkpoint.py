@@ -1,0 +1,83 @@
+"""The write-ahead log is moved beside the commits: it stays bounded under a flood, and what is small goes through."""
+
+import asyncio
+import threading
+
+import pytest
+
+from nexus.kernel.sessions import checkpoint
+from nexus.kernel.sessions.database import LogDatabase
+from nexus.kernel.sessions.log import Entry
+from nexus.sessions import lines
+from tests.kernel.sessions.logs import eventually, everything, new_session, numbered, open_log
+
+MEGABYTE = 1024 * 1024
+PIECE = lines.terminal_output("x" * 60_000)
+
+
+async def test_the_write_ahead_log_is_bounded_under_a_flood(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_BYTES", MEGABYTE)
+    monkeypatch.setattr(checkpoint, "MOST_BYTES", 4 * MEGABYTE)
+    async with open_log(tmp_path) as log:
+        stream = await new_session(log)
+        for _ in range(1000):
+            await log.append("ses_1", [PIECE])
+        assert (tmp_path / "log.db-wal").stat().st_size < 30 * MEGABYTE
+        assert len(await everything(log, stream)) == 1000
+
+
+async def test_the_disk_gets_back_what_a_flood_took(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "IDLE_SECONDS", 0.05)
+    async with open_log(tmp_path) as log:
+        await new_session(log)
+        for _ in range(100):
+            await log.append("ses_1", [PIECE])
+        await eventually(lambda: (tmp_path / "log.db-wal").stat().st_size == 0)
+
+
+async def test_floods_wait_in_a_calm_and_keys_do_not(tmp_path):
+    async with open_log(tmp_path) as log:
+        flood, key = await new_session(log, "ses_1"), await new_session(log, "ses_2")
+        with log._writer.calm():
+            large = log.put(flood, Entry([PIECE]))
+            behind = log.put(flood, Entry(numbered(1, 1)))
+            await asyncio.wait_for(log.put(key, Entry(numbered(1, 1))), 5)
+            assert key.landed == 1
+            assert not large.done()
+            assert not behind.done()
+        assert [await asyncio.wait_for(each, 5) for each in (large, behind)] == [1, 2]
+        assert len(await everything(log, flood)) == 2
+
+
+async def test_a_checkpoint_that_fails_loses_nothing_and_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_BYTES", 1000)
+    failed = threading.Event()
+    real = LogDatabase.checkpoint
+
+    def fails_once(self, *, truncate: bool = False) -> int:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("the disk is away")
+        again.set()
+        return real(self, truncate=truncate)
+
+    again = threading.Event()
+    monkeypatch.setattr(LogDatabase, "checkpoint", fails_once)
+    async with open_log(tmp_path) as log:
+        stream = await new_session(log)
+        for number in range(1, 200):
+            await log.append("ses_1", numbered(number, number))
+        await eventually(again.is_set)
+        assert len(await everything(log, stream)) == 199
+
+
+@pytest.mark.parametrize("count", [1, 50])
+async def test_what_is_put_in_a_calm_is_committed_when_the_log_closes(tmp_path, count):
+    async with open_log(tmp_path) as log:
+        stream = await new_session(log)
+        calm = log._writer.calm()
+        calm.__enter__()
+        for _ in range(count):
+            log.put(stream, Entry([PIECE]))
+    async with open_log(tmp_path) as log:
+        assert (await log.stream("ses_1")).landed == count
