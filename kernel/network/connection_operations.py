@@ -1,5 +1,6 @@
 """The API of connections: the machine's, and the kernel's own."""
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -53,7 +54,8 @@ class ConnectionOperations:
 
     async def list(self, request: ApiRequest[ConnectionQuery, None]) -> Noted[Connection]:
         """Return a page of the machine's connections."""
-        return _page(await self.seen.connections(request.query), request.query)
+        # Of ten thousand sockets a page takes long enough to be felt by others on the loop.
+        return await asyncio.to_thread(_page, await self.seen.connections(request.query), request.query)
 
     async def view(self, request: ApiRequest[None, None]) -> Connection:
         """Return one connection. Raises `NotFound`."""
@@ -62,7 +64,7 @@ class ConnectionOperations:
 
     async def list_own(self, request: ApiRequest[ConnectionQuery, None]) -> Noted[Connection]:
         """Return a page of the kernel's connections."""
-        return _page(await self.seen.of_kernel(request.query), request.query)
+        return await asyncio.to_thread(_page, await self.seen.of_kernel(request.query), request.query)
 
     async def view_own(self, request: ApiRequest[ProcessQuery, None]) -> Connection:
         """Return one of the kernel's connections. Raises `NotFound`."""

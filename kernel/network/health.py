@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -110,8 +111,9 @@ class HealthProbes:
                 body = await _body(response)
         except TimeoutError:
             return _offline(f"No answer within {PROBE_SECONDS:g} seconds.")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _offline(_text(str(error) or type(error).__name__))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            # The last two are a resolver's for a name that cannot be one: no server may break the list of all.
+            return _offline(_text(_reason(error)))
         return judged(response.status_code, body, latency)
 
     async def _client(self, url: str) -> "httpx.AsyncClient":
@@ -159,6 +161,22 @@ def judged(http_status: int, body: bytes, latency_ms: float) -> Health:
 
 def _offline(error: str) -> Health:
     return Health(status="offline", checked_at=datetime.now(UTC), error=error)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the system said, where it said something: httpx tells only that all attempts failed."""
+    told = str(error) or type(error).__name__
+    below: BaseException | None = error
+    for _ in range(8):
+        if below is None:
+            break
+        if isinstance(below, ConnectionError) or type(below) is OSError:
+            # asyncio puts words of its own in the place of the system's.
+            told = os.strerror(below.errno) if below.errno else told
+        elif isinstance(below, OSError) and below.strerror:
+            told = below.strerror
+        below = below.__cause__ or below.__context__
+    return told
 
 
 async def _body(response: "httpx.Response") -> bytes:

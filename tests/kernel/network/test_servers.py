@@ -71,7 +71,29 @@ async def test_a_server_that_nobody_runs_is_offline(api: httpx.AsyncClient) -> N
         url = server.url
     added = await add(api, url)
     assert (added["status"], added["latencyMs"]) == ("offline", None)
-    assert added["error"]
+    assert added["error"] == "Connection refused"
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "[v1.x]", "127.0.0.1%zz"])
+async def test_a_name_that_cannot_be_a_servers_breaks_no_list(api: httpx.AsyncClient, host: str) -> None:
+    response = await api.post(SERVERS, json={"name": "Build", "url": f"http://{host}"})
+    if response.status_code == 201:
+        assert response.json()["status"] == "offline"
+        assert await names(api) == ["Build", "local"]
+    else:
+        refusal(response, 422, "VALIDATION_ERROR")
+
+
+async def test_a_server_that_does_not_speak_tls_where_it_should_is_offline(api: httpx.AsyncClient) -> None:
+    async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(rude, "127.0.0.1", 0) as server:
+        added = await add(api, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert added["status"] == "offline"
+        assert "SSL" in str(added["error"])
 
 
 async def test_a_server_that_says_nothing_is_offline_when_the_time_is_over(api: httpx.AsyncClient) -> None:
