@@ -40,8 +40,8 @@ CHATS = Collection(
 )
 
 
-class NamedElement(Model):
-    """As much of a network element as a selection keeps: its whole model is dear to import."""
+class Named(Model):
+    """As much of an AI session or a network element as a selection keeps: their whole models are dear to import."""
 
     id: str
     name: str
@@ -52,14 +52,24 @@ ELEMENTS = Collection(
     namespace="network",
     listed_at="/api/network/elements",
     found_at="/api/network/elements/{id}",
-    page=Page[NamedElement],
-    item=NamedElement,
+    page=Page[Named],
+    item=Named,
+)
+
+AI_SESSIONS = Collection(
+    resource="session",
+    namespace="ai",
+    listed_at="/api/ai/sessions",
+    found_at="/api/ai/sessions/{id}",
+    page=Page[Named],
+    item=Named,
 )
 
 SELECTABLE: dict[ContextKind, Collection[Any]] = {
     "project": PROJECTS,
     "roadmap": ROADMAPS,
     "chat": CHATS,
+    "session": AI_SESSIONS,
     "element": ELEMENTS,
 }
-"""What can be selected and lives in the kernel. AI sessions join them with their commands."""
+"""What can be selected and lives in the kernel."""

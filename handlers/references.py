@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from nexus.schemas.command import ApiClient, Arguments
 from nexus.schemas.context import ContextKind, Selection
-from nexus.schemas.errors import Conflict, NexusError, NotFound
+from nexus.schemas.errors import Conflict, NexusError, NotFound, SessionNotFound
 from nexus.schemas.page import Page
 
 
@@ -134,7 +134,7 @@ class Collection(Generic[Item]):
         try:
             return await self.by_id(api, reference)
         except NexusError as missing:
-            if missing.entry().type != "not_found":
+            if not is_absent(missing):
                 raise
         return await self.by_name(api, reference)
 
@@ -159,3 +159,9 @@ class Collection(Generic[Item]):
             suggestions=difflib.get_close_matches(reference[:200], names),
             hint=f"nexus {self.namespace} {self.resource} list",
         )
+
+
+def is_absent(error: NexusError) -> bool:
+    """Say whether an error tells that the thing which was asked for is not there."""
+    entry = error.entry()
+    return entry.type == "not_found" or entry.code == SessionNotFound.code

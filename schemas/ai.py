@@ -48,9 +48,13 @@ CONVERSATION_VERSION = 1
 
 
 class Backend(Model):
-    """A back end as it stands for the caller. `needs` says what to set where it is not available."""
+    """A back end as it stands for the caller. `needs` says what to set where it is not available.
+
+    `reference` is how it is asked for: its name, with the model, command or file.
+    """
 
     name: str
+    reference: str
     kind: BackendKind
     title: str
     available: bool

@@ -12,6 +12,7 @@ from nexus.handlers.session.streams import (
     TransportArguments,
     client_of,
     collected,
+    interrupting,
     session_named,
     stream_of,
 )
@@ -29,9 +30,7 @@ from nexus.schemas.session import (
     SessionStatus,
     SessionView,
 )
-from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import OnStop
-from nexus.sessions.stream import LineStream, StopReason
+from nexus.sessions.stream import LineStream
 
 OPENED = (
     "nexus agent project create --name demo",
@@ -172,7 +171,7 @@ class AttachLiveSession(CommandHandler[SessionStreamArguments, "LineStream | Col
         session = await client.view(session_id)
         if session.status in ("closed", "error"):
             raise SessionClosed(session_id=session_id, hint=f"nexus session live events {session_id}")
-        on_stop = _interrupting(client, session_id) if session.type in INTERRUPTED_WITH_THEIR_READER else None
+        on_stop = interrupting(client, session_id) if session.type in INTERRUPTED_WITH_THEIR_READER else None
         stream = stream_of(client, session_id, args, follow=not args.collect, printed=context.printed, on_stop=on_stop)
         return await collected(stream) if args.collect else stream
 
@@ -259,11 +258,3 @@ class CloseLiveSession(CommandHandler[SessionArguments, SessionView]):
 
     async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
         return await (await client_of(context)).close(session_named(context, context.args.session))
-
-
-def _interrupting(client: SessionClient, session_id: str) -> OnStop:
-    async def interrupt(reason: StopReason) -> None:
-        if reason == "user-requested":
-            await client.interrupt(session_id)
-
-    return interrupt

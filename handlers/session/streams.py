@@ -1,6 +1,7 @@
 """What commands that print a session's stream have in common: their flags, the stream, its bounded form."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from nexus.schemas.session import SessionId, TransportName
 from nexus.sessions.access import session_client
 from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import Follow, OnStop, SessionStream
-from nexus.sessions.stream import LineStream, Printed
+from nexus.sessions.stream import LineStream, Printed, StopReason
 
 MOST_COLLECTED = 10_000
 MOST_COLLECTED_BYTES = 16 * 1024 * 1024
@@ -113,6 +114,7 @@ def stream_of(
     printed: Printed | None = None,
     on_stop: OnStop | None = None,
     own: bool = False,
+    until: Callable[[bytes], int | None] | None = None,
 ) -> SessionStream:
     """Return the stream that the flags ask for, behind what an earlier process `printed` of it.
 
@@ -132,8 +134,19 @@ def stream_of(
         format=args.format,
         printed=printed,
         on_stop=(lambda _: client.close(session_id)) if own else on_stop,
+        until=until,
     )
     return OwnStream(client, asked) if own else SessionStream(client, asked)
+
+
+def interrupting(client: SessionClient, session_id: str) -> OnStop:
+    """Return what interrupts the session when its reader is: for commands whose reader is the one who asked."""
+
+    async def interrupt(reason: StopReason) -> None:
+        if reason == "user-requested":
+            await client.interrupt(session_id)
+
+    return interrupt
 
 
 async def collected(stream: LineStream) -> Collected:

@@ -93,7 +93,8 @@ class Choice:
     def told(self) -> Backend:
         """Return it as it is told: without its key."""
         return Backend(
-            name=self.name if self.kind != "script" else self.reference,
+            name=self.name,
+            reference=self.reference,
             kind=self.kind,
             title=self.title,
             available=True,
@@ -148,7 +149,7 @@ def _absent(
     name: str, kind: BackendKind, title: str, error: AiKeyMissing | ProgramMissing, **known: str | None
 ) -> Backend:
     needs = str(error.entry().details.get("hint") or error)
-    return Backend(name=name, kind=kind, title=title, available=False, needs=needs, **known)
+    return Backend(name=name, reference=name, kind=kind, title=title, available=False, needs=needs, **known)
 
 
 def _first(caller: CallerSurroundings, settings: AiSettings) -> Choice:

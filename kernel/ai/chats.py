@@ -202,9 +202,11 @@ class AiChats(Part):
     async def view(self, request: ApiRequest[None, None]) -> AiSessionDetails:
         """Return one session, and whether it is at work."""
         session_id = request.path["id"]
-        session = await self.store.read(lambda connection: _session(connection, session_id))
         await self._drivers.ready()
         driver = self.at_work.get(session_id)
+        if driver is not None:
+            await driver.begun()
+        session = await self.store.read(lambda connection: _session(connection, session_id))
         return AiSessionDetails(**dict(session), live=driver is not None, answering=driver is not None and driver.busy)
 
     async def change(self, request: ApiRequest[None, AiSessionChanges]) -> AiSession:

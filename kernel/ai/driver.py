@@ -30,7 +30,7 @@ from nexus.schemas.ai import (
     BackendReference,
     Permissions,
 )
-from nexus.schemas.errors import Conflict, NexusError, SessionClosed, ValidationError
+from nexus.schemas.errors import Conflict, NexusError, ResourceUnavailable, SessionClosed, ValidationError
 from nexus.schemas.model import StrictModel
 from nexus.schemas.project import Name
 from nexus.schemas.session import CallerSurroundings
@@ -155,8 +155,7 @@ class ChatDriver(Driver):
 
         Raises `Conflict` while another one is being answered, and what forbids the back end: a key that is missing.
         """
-        async with asyncio.timeout(BEGIN_SECONDS):
-            await self._begun.wait()
+        await self.begun()
         self._refuse_while_answering()
         self.busy = True
         try:
@@ -164,6 +163,14 @@ class ChatDriver(Driver):
         except BaseException:
             self.busy = False
             raise
+
+    async def begun(self) -> None:
+        """Wait until what an earlier process left is taken up. Raises `ResourceUnavailable`."""
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await self._begun.wait()
+        except TimeoutError:
+            raise ResourceUnavailable.because(f"The session {self._id} is not at work yet.") from None
 
     async def interrupt(self) -> None:
         if self._answer is not None:

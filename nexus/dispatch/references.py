@@ -4,18 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nexus.handlers.collections import SELECTABLE
-from nexus.handlers.references import Collection
+from nexus.handlers.collections import AI_SESSIONS, SELECTABLE
+from nexus.handlers.references import Collection, is_absent
 from nexus.schemas.command import ApiClient, GlobalFlags
 from nexus.schemas.context import ContextKind, ContextState, Selection
-from nexus.schemas.errors import ContextMissing, ContextStale, NexusError
+from nexus.schemas.errors import ContextMissing, ContextStale, NexusError, SessionTypeMismatch
+from nexus.schemas.session import Session
+
+AI_SESSION_TYPE = "ai-chat"
 
 HINTS: dict[ContextKind, str] = {
     "project": "nexus agent project select --name NAME",
     "roadmap": "nexus agent roadmap select --name NAME",
     "chat": "nexus agent chat select --title TITLE",
+    "session": "nexus ai session create --backend BACKEND",
     "element": "nexus network element select --name NAME",
 }
+
+
+FLAGS: dict[ContextKind, str] = {"session": "session_id"}
+"""Flags, and variables, that are not called as their kind is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +37,9 @@ class Reference:
 def _reference(
     kind: ContextKind, flags: GlobalFlags, environment: Mapping[str, str], state: ContextState
 ) -> Reference | None:
-    if flag := getattr(flags, kind, None):
+    if flag := getattr(flags, FLAGS.get(kind, kind), None):
         return Reference(flag, "flag")
-    if value := environment.get(f"NEXUS_{kind.upper()}"):
+    if value := environment.get(f"NEXUS_{FLAGS.get(kind, kind).upper()}"):
         return Reference(value, "environment")
     selection = getattr(state, kind)
     return Reference(selection.id, "selection") if selection else None
@@ -67,9 +75,13 @@ class References:
             self._found[kind] = Selection(id=reference.text)
             return self._found[kind]
         try:
-            selection = await self._look_up(SELECTABLE[kind], reference)
+            if kind == "session" and reference.source != "selection":
+                # Not by name: the flag is one of any session's id.
+                selection = await self._session(reference.text)
+            else:
+                selection = await self._look_up(SELECTABLE[kind], reference)
         except NexusError as error:
-            if reference.source == "selection" and _is_absent(error):
+            if reference.source == "selection" and is_absent(error):
                 raise ContextStale(needs=kind, reference=self._label(kind), hint=HINTS[kind]) from error
             raise
         self._found[kind] = selection
@@ -79,16 +91,24 @@ class References:
         selection: Selection = getattr(self._state, kind)
         return selection.name or selection.id
 
+    async def _session(self, session_id: str) -> Selection:
+        """Return an AI session. Raises `SessionTypeMismatch` for a session of another type, `SessionNotFound`."""
+        try:
+            return AI_SESSIONS.selection(await AI_SESSIONS.by_id(self._api, session_id))
+        except NexusError as error:
+            if not is_absent(error):
+                raise
+            other = await self._api.get("/api/sessions/{id}", Session, at={"id": session_id})
+            if other.type == AI_SESSION_TYPE:
+                raise
+        raise SessionTypeMismatch(session_id=session_id, actual=other.type, expected=AI_SESSION_TYPE)
+
     async def _look_up(self, collection: Collection[Any], reference: Reference) -> Selection:
         try:
             return collection.selection(await collection.by_id(self._api, reference.text))
         except NexusError as error:
-            if reference.source == "selection" or not _is_absent(error):
+            if reference.source == "selection" or not is_absent(error):
                 raise
         if collection.stands_in:
             collection = collection.within((await self._find(collection.stands_in[0])).id)
         return collection.selection(await collection.by_name(self._api, reference.text))
-
-
-def _is_absent(error: NexusError) -> bool:
-    return error.entry().type == "not_found"
