@@ -9,7 +9,7 @@ from typing import Self
 
 from starlette.applications import Starlette
 
-from nexus.kernel.ai.chats import AiChats
+from nexus.kernel.ai.part import AiPart
 from nexus.kernel.api.app import application
 from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
@@ -43,7 +43,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Roadmaps,
     Chats,
     Templates,
-    AiChats,
+    AiPart,
     RoadmapWatch,
     Files,
     Network,

@@ -1,7 +1,6 @@
-"""The kernel's part for AI chats: back ends, sessions, messages, conversations."""
+"""AI chats behind the API: back ends, sessions, messages, conversations."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
@@ -10,8 +9,9 @@ from nexus.kernel.ai import history
 from nexus.kernel.ai.catalog import Choice, choose, listed
 from nexus.kernel.ai.check import checked
 from nexus.kernel.ai.driver import ChatDriver, ChatSurroundings, gone
-from nexus.kernel.api.operation import ApiRequest, Operation
-from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.api.late import Behind
+from nexus.kernel.api.operation import ApiRequest
+from nexus.kernel.part import Surroundings
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import now
 from nexus.kernel.store.schema import ai_messages, ai_sessions
@@ -40,8 +40,6 @@ from nexus.schemas.session import CallerSurroundings
 
 if TYPE_CHECKING:
     from nexus.kernel.sessions.output import SessionOutput
-
-SESSION_TYPE = "ai-chat"
 
 COUNTED = (
     select(func.count())
@@ -78,8 +76,8 @@ MESSAGES = Listing(
 )
 
 
-class AiChats(Part):
-    """The AI chats of this data folder. Their streams are sessions; the drivers that are at work stand in `live`."""
+class AiChats:
+    """The AI chats of this data folder. Their streams are sessions; the drivers that are at work stand in `at_work`."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
@@ -87,81 +85,31 @@ class AiChats(Part):
         self._drivers = surroundings.drivers
         self._own = CallerSurroundings(environment=dict(surroundings.environment))
         self._shared = ChatSurroundings(self.store, self._own, self._forget)
-        surroundings.drivers.add(SESSION_TYPE, self._driver)
 
-    def operations(self) -> Sequence[Operation]:
-        return (*self._backend_operations(), *self._session_operations(), *self._message_operations())
+    def behind(self) -> dict[str, Behind]:
+        """Return what stands behind each operation of the part."""
+        return {
+            "ai.backend.list": Behind(self.backends, Page[Backend], body=AiCaller),
+            "ai.backend.list.choose": Behind(self.chosen, Backend, body=BackendQuery),
+            "ai.backend.status": Behind(self.check, BackendStatus, body=BackendQuery),
+            "ai.backend.select": Behind(self.select, AiSession, body=BackendChoice),
+            "ai.session.list": Behind(self.list, Page[AiSession], query=AiSessionQuery),
+            "ai.session.view": Behind(self.view, AiSessionDetails),
+            "ai.session.update": Behind(self.change, AiSession, body=AiSessionChanges),
+            "ai.session.delete": Behind(self.delete, Deleted),
+            "ai.conversation.export": Behind(self.export, Conversation),
+            "ai.conversation.import": Behind(self.take_in, ConversationTaken, body=Conversation),
+            "ai.message.list": Behind(self.messages, Page[AiMessage], query=AiMessageQuery),
+            "ai.message.send": Behind(self.send, AiMessageSent, body=NewAiMessage),
+            "ai.message.clear": Behind(self.clear, MessagesCleared),
+            "ai.message.view": Behind(self.message, AiMessage),
+        }
 
-    def _backend_operations(self) -> Sequence[Operation]:
-        return (
-            Operation(
-                *("POST", "/api/ai/backends", "ai.backend.list", "List back ends as they stand for the caller."),
-                *(self.backends, Page[Backend]),
-                body=AiCaller,
-                body_required=False,
-            ),
-            Operation(
-                *("POST", "/api/ai/backends/choose", "ai.backend.list.choose", "Say which back end the caller gets."),
-                *(self.chosen, Backend),
-                body=BackendQuery,
-            ),
-            Operation(
-                *("POST", "/api/ai/backends/check", "ai.backend.status", "Ask a back end whether it is there."),
-                *(self.check, BackendStatus),
-                body=BackendQuery,
-            ),
-        )
-
-    def _session_operations(self) -> Sequence[Operation]:
-        many, one = "/api/ai/sessions", "/api/ai/sessions/{id}"
-        return (
-            Operation(
-                *("GET", many, "ai.session.list", "List AI sessions."),
-                *(self.list, Page[AiSession]),
-                query=AiSessionQuery,
-            ),
-            Operation("GET", one, "ai.session.view", "View an AI session.", self.view, AiSessionDetails),
-            Operation(
-                *("PATCH", one, "ai.session.update", "Change an AI session."),
-                *(self.change, AiSession),
-                body=AiSessionChanges,
-            ),
-            Operation("DELETE", one, "ai.session.delete", "Delete an AI session.", self.delete, Deleted),
-            Operation(
-                *("POST", f"{one}/backend", "ai.backend.select", "Have another back end answer."),
-                *(self.select, AiSession),
-                body=BackendChoice,
-            ),
-            Operation(
-                *("GET", f"{one}/conversation", "ai.conversation.export", "Read a conversation as a file has it."),
-                *(self.export, Conversation),
-            ),
-            Operation(
-                *("POST", f"{one}/conversation", "ai.conversation.import", "Take a conversation into a new session."),
-                *(self.take_in, ConversationTaken),
-                body=Conversation,
-            ),
-        )
-
-    def _message_operations(self) -> Sequence[Operation]:
-        many = "/api/ai/sessions/{id}/messages"
-        return (
-            Operation(
-                *("GET", many, "ai.message.list", "List what was said."),
-                *(self.messages, Page[AiMessage]),
-                query=AiMessageQuery,
-            ),
-            Operation(
-                *("POST", many, "ai.message.send", "Say something, and have it answered."),
-                *(self.send, AiMessageSent),
-                body=NewAiMessage,
-                status=201,
-            ),
-            Operation("DELETE", many, "ai.message.clear", "Forget what was said.", self.clear, MessagesCleared),
-            Operation(
-                *("GET", f"{many}/{{message}}", "ai.message.view", "View one message."), *(self.message, AiMessage)
-            ),
-        )
+    def driver(self, output: "SessionOutput") -> ChatDriver:
+        """Make the driver of one session."""
+        driver = ChatDriver(output, self._shared)
+        self.at_work[output.session.session_id] = driver
+        return driver
 
     # -- back ends
 
@@ -294,11 +242,6 @@ class AiChats(Part):
         return await request.write(work)
 
     # -- within
-
-    def _driver(self, output: "SessionOutput") -> ChatDriver:
-        driver = ChatDriver(output, self._shared)
-        self.at_work[output.session.session_id] = driver
-        return driver
 
     def _forget(self, session_id: str) -> None:
         self.at_work.pop(session_id, None)
