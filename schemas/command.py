@@ -275,6 +275,8 @@ class GlobalFlags:
     dry_run: bool = False
     yes: bool = False
     config: str | None = None
+    max_tokens: int | None = None
+    resume: str | None = None
     verbose: bool = False
     help: bool = False
     version: bool = False

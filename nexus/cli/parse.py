@@ -177,6 +177,9 @@ def _global_value(option: OptionSpec, value: Any, spec: CommandSpec) -> Any:
     try:
         if option.kind == "number":
             return float(value)
+        if option.kind == "integer":
+            expected = "a whole number"
+            return int(value)
         expected = list(option.choices)
         if not option.choices or value in option.choices:
             return value

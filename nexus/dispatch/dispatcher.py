@@ -19,6 +19,7 @@ from nexus.dispatch.faults import execution_error
 from nexus.dispatch.fronts import CommandFronts
 from nexus.dispatch.inputs import arguments_from_input
 from nexus.dispatch.permission import check_permission
+from nexus.dispatch.reach import Reach
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
 from nexus.dispatch.validation import is_text, validation_error
@@ -119,6 +120,7 @@ class _Execution:
         raw = dict(asked.arguments)
         if asked.flags.input is not None:
             raw = await arguments_from_input(asked.flags.input, asked.call, asked.spec) | raw
+        reach = Reach(asked.spec, asked.flags, raw)
         state = await self._context(handler, around)
         args = self._arguments(handler, raw)
         if isinstance(handler, ForwardingHandler):
@@ -142,7 +144,7 @@ class _Execution:
         if changes:
             data["contextChanges"] = [change.model_dump(mode="json", by_alias=True) for change in changes]
         kept = shaped(data, query=asked.flags.query, fields=asked.flags.fields)
-        return success(kept, asked.request_id, outcome.message)
+        return success(reach.within(kept), asked.request_id, outcome.message)
 
     def _handler(self) -> Handler:
         handler = self._runtime.handlers.get_handler(self._invocation.spec.path)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_EVENTS = 1000
 MOST_BYTES = 1024 * 1024
+MOST_EVENTS_OF_ERROR = 20
 
 Told = Callable[[int, str], Awaitable[None]]
 """Is given how many events there are so far, and what the newest one is."""
@@ -28,7 +29,7 @@ async def collected(
     """Read a stream to its end, or to the bounds, and answer `{items, nextCursor, truncated}`.
 
     What outlives `seconds` or exceeds the bounds is stopped, and `truncated` says so. A stream that fails is an error,
-    with the events that it had in the details.
+    with the last events that it had in the details.
     """
     events = _Events(told)
     try:
@@ -80,6 +81,6 @@ class _Events:
         """Return what came, as a result or, with an error's status, as that error."""
         if self._error is not None and status != 0:
             entry = ErrorEntry.model_validate(self._error)
-            entry.details["events"] = self._items
+            entry.details["events"] = self._items[-MOST_EVENTS_OF_ERROR:]
             return failure([entry], request_id)
         return success({"items": self._items, "nextCursor": None, "truncated": self._truncated}, request_id)

@@ -131,6 +131,8 @@ def split_flags(spec: CommandSpec, given: Mapping[str, Any]) -> tuple[dict[str, 
 def _checked(option: OptionSpec, value: Any) -> Any:
     if option.kind == "boolean":
         fits = isinstance(value, bool)
+    elif option.kind == "integer":
+        fits = isinstance(value, int) and not isinstance(value, bool)
     elif option.kind == "number":
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     else:
