@@ -19,6 +19,17 @@ class Forward:
     line: str
 
 
+@dataclass(frozen=True, slots=True)
+class McpOptions:
+    """How commands are served over MCP. Without `namespaces` all are offered."""
+
+    http: bool = False
+    host: str = "127.0.0.1"
+    port: int = 0
+    read_only: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
 class Fronts(Protocol):
     """Fronts on the dispatcher that a command may start, in that command's own surroundings."""
 
@@ -36,4 +47,11 @@ class Fronts(Protocol):
 
     def completion_script(self, shell: Shell) -> OutputStream:
         """Return the script that makes the shell ask."""
+        ...
+
+    async def mcp(self, options: McpOptions) -> OutputStream:
+        """Serve commands over MCP, on the command's stdin and stdout or on a port.
+
+        Raises `ExtraMissing`, `NotFound` for a namespace that there is not.
+        """
         ...

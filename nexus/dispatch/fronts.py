@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nexus.dispatch.runtime import Runtime
-    from nexus.schemas.front import Shell
+    from nexus.schemas.front import McpOptions, Shell
     from nexus.schemas.stream import OutputStream
 
 
@@ -46,3 +46,9 @@ class CommandFronts:
         from nexus.schemas.stream import TextStream
 
         return TextStream(SCRIPTS[shell].encode())
+
+    async def mcp(self, options: "McpOptions") -> "OutputStream":
+        """Serve commands over MCP."""
+        from nexus.mcp.serve import serve
+
+        return await serve(self._call, self._flags, self._runtime, options)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,29 @@ Told = Callable[[int, str], Awaitable[None]]
 
 
 async def collected(
-    stream: "OutputStream", call: Call, request_id: str, seconds: float, told: Told | None = None
+    stream: "OutputStream",
+    call: Call,
+    request_id: str,
+    seconds: float,
+    told: Told | None = None,
+    *,
+    most_bytes: int = MOST_BYTES,
 ) -> Answer:
     """Read a stream to its end, or to the bounds, and answer `{items, nextCursor, truncated}`.
 
     What outlives `seconds` or exceeds the bounds is stopped, and `truncated` says so. A stream that fails is an error,
     with the last events that it had in the details.
     """
-    events = _Events(told)
+    events, signals = _Events(told, most_bytes), _Cancelled()
+    reading = asyncio.create_task(print_stream(stream, replace(call, stdout=events, signals=signals), seconds))
+    _reading.add(reading)
+    reading.add_done_callback(_finished)
     try:
-        status = await print_stream(stream, replace(call, stdout=events, signals=_Silence()), seconds)
+        status = await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        # The stream is told, as by Ctrl+C, and ends what it started after this has returned.
+        signals.send()
+        raise
     except ReaderGone:
         status = 0
     except NexusError as error:
@@ -41,12 +55,32 @@ async def collected(
     return Answer(events.envelope(request_id, status))
 
 
-class _Silence:
-    """Signals of a caller that sends none: its own front tells the command to stop."""
+_reading: set[asyncio.Task[int]] = set()
+"""The loop holds tasks weakly: one that nobody waits for any more is held here until it has ended."""
+
+
+def _finished(reading: asyncio.Task[int]) -> None:
+    _reading.discard(reading)
+    # Whoever waits is told what it raised; where nobody does, nothing more is to be done with it.
+    if not reading.cancelled():
+        reading.exception()
+
+
+class _Cancelled:
+    """Signals of a front's caller: none but the one that stands for its cancellation."""
+
+    def __init__(self) -> None:
+        self._sent = asyncio.Event()
+
+    def send(self) -> None:
+        """Interrupt the command."""
+        self._sent.set()
 
     async def next(self) -> int:
-        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        return await never
+        """Wait for the interrupt."""
+        await self._sent.wait()
+        self._sent.clear()
+        return signal.SIGINT
 
 
 class _Events:
@@ -54,8 +88,9 @@ class _Events:
 
     is_terminal = False
 
-    def __init__(self, told: Told | None) -> None:
+    def __init__(self, told: Told | None, most_bytes: int) -> None:
         self._told = told
+        self._most_bytes = most_bytes
         self._items: list[dict[str, Any]] = []
         self._bytes = 0
         self._truncated = False
@@ -64,7 +99,7 @@ class _Events:
     async def write(self, data: bytes, reached: "Printed | None" = None) -> None:  # noqa: ARG002 -- nobody takes it up again
         """Keep whole lines. Raises `ReaderGone` at the bounds."""
         for line in data.splitlines():
-            if len(self._items) == MOST_EVENTS or self._bytes + len(line) > MOST_BYTES:
+            if len(self._items) == MOST_EVENTS or self._bytes + len(line) > self._most_bytes:
                 self._truncated = True
                 raise ReaderGone
             event = json.loads(line)

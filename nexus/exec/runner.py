@@ -1,6 +1,6 @@
 """Commands run for a program, by line or by path and arguments: what batch and MCP have in common."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,15 @@ class Request:
 
 
 class Runner:
-    """Runs requests in the surroundings of one call, under its global flags; names are never abbreviated."""
+    """Runs requests in the surroundings of one call, under its global flags; names are never abbreviated.
 
-    def __init__(self, call: Call, flags: GlobalFlags, runtime: Runtime) -> None:
+    `allowed` is asked before a command runs, and raises what refuses it.
+    """
+
+    def __init__(
+        self, call: Call, flags: GlobalFlags, runtime: Runtime, *, allowed: Callable[[CommandSpec], None] | None = None
+    ) -> None:
+        self._allowed = allowed
         self._call = replace(call, stdin=NoInput())
         self._flags = flags_over(GlobalFlags(), flags)
         self._runtime = runtime
@@ -93,6 +99,8 @@ class Runner:
         spec, arguments = command_of(self._runtime.index, parsed)
         if spec.command_line_only:
             raise NotOffered(command=" ".join(spec.path))
+        if self._allowed is not None:
+            self._allowed(spec)
         request_id = request_id_of(parsed.flags, request_id)
         call, config = replace(self._call, argv=tuple(words)), configuration_of(self._runtime, self._call, parsed.flags)
         invocation = Invocation(spec, arguments, parsed.flags, call, config, request_id)

@@ -50,6 +50,9 @@ def _first_line(module: ModuleType) -> str:
 def _describe_groups(registry: HandlerRegistry, path: CommandPath, module: ModuleType) -> None:
     if len(path) < 2:
         return
+    if len(path) == 2:
+        registry.describe_group(path[:1], _first_line(module))
+        return
     registry.describe_group(path[:2], _first_line(module))
     package = import_module(module.__name__.rpartition(".")[0])
     registry.describe_group(path[:1], _first_line(package))
