@@ -20,6 +20,7 @@ from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import Environment, KernelHost, together
 from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.processes.part import Processes
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
@@ -48,6 +49,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Files,
     Network,
     Terminals,
+    Processes,
     # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
     SessionsPart,
 )

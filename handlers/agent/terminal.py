@@ -1,16 +1,17 @@
 """Terminals of a project: shells and commands that go on without you."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from pydantic import Field
 
 from nexus.handlers.listing import ListArguments
+from nexus.handlers.session.own import own_stream
 from nexus.handlers.session.streams import (
     SESSION_ERRORS,
     STREAM_ERRORS,
     STREAM_EVENTS,
     Collected,
-    OwnStream,
     StreamArguments,
     TransportArguments,
     client_of,
@@ -41,7 +42,6 @@ from nexus.schemas.session import (
 from nexus.schemas.stream import OutputStream
 from nexus.schemas.terminal import GRACE_SECONDS, IDLE_SECONDS, TerminalOptions
 from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import Follow
 
 NEEDED = ("nexus agent project create --name demo", "nexus agent project select --name demo")
 """What the examples below stand on."""
@@ -117,7 +117,7 @@ class OpenTerminal(CommandHandler[OpenArguments, Session]):
 
     async def execute(self, context: ExecutionContext[OpenArguments]) -> Outcome[Session]:
         args = context.args
-        session = await opened(context, args, idle_seconds=args.idle_timeout or None)
+        session = await opened(context, await client_of(context), args, idle_seconds=args.idle_timeout or None)
         hint = f"nexus agent terminal attach --session-id {session.session_id}"
         return Outcome(session, message=f"The terminal is open. Attach to it: {hint}")
 
@@ -143,27 +143,14 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
 
     async def execute(self, context: ExecutionContext[RunArguments]) -> OutputStream | Collected:
         args = context.args
-        client = await client_of(context)
-        if context.printed is not None:
-            # An earlier process opened it and died: what it runs goes on, and is printed on.
-            session_id = context.printed.session_id
-        else:
-            opening = opened(context, args, command=args.command, timeout_seconds=context.flags.timeout)
-            session_id = (await opening).session_id
-        if args.detach:
-            return Collected(session_id=session_id, epoch=1, last_seq=0, truncated=False, events=[])
 
-        asked = Follow(
-            session_id,
-            after=args.after,
-            limit=args.limit,
-            throttle=None if args.throttle is None else args.throttle / 1000,
-            format=args.format,
-            printed=context.printed,
-            on_stop=lambda _: client.close(session_id),
-            pass_exit_code=args.exit_code,
-        )
-        stream = OwnStream(client, asked)
+        def make(client: SessionClient) -> Awaitable[Session]:
+            return opened(context, client, args, command=args.command, timeout_seconds=context.flags.timeout)
+
+        if args.detach:
+            session = await make(await client_of(context))
+            return Collected(session_id=session.session_id, epoch=1, last_seq=0, truncated=False, events=[])
+        stream = await own_stream(context, make, pass_exit_code=args.exit_code)
         return await collected(stream) if args.collect else stream
 
 
@@ -283,7 +270,7 @@ class CloseTerminal(CommandHandler[TransportArguments, SessionView]):
         return await client.close(await terminal_of(context, client))
 
 
-async def opened(context: ExecutionContext[Any], args: PlaceArguments, **more: Any) -> Session:
+async def opened(context: ExecutionContext[Any], client: SessionClient, args: PlaceArguments, **more: Any) -> Session:
     """Open a terminal as the arguments say. `more` are options of its own."""
     options = TerminalOptions(
         cwd=args.cwd,
@@ -293,7 +280,6 @@ async def opened(context: ExecutionContext[Any], args: PlaceArguments, **more: A
         grace_seconds=args.grace,
         **more,
     )
-    client = await client_of(context)
     return await client.create(
         NewSession(
             type="terminal",

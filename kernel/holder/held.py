@@ -73,6 +73,13 @@ class HeldDriver(Driver):
         """Return payloads for what is left when no more comes."""
         return []
 
+    def go_on(self, positions: dict[str, int]) -> None:
+        """Take up the committed position of each source of `marks`, where there is more than one."""
+
+    def is_told(self, record: Record) -> bool:  # noqa: ARG002 -- for who reads from before what was told
+        """Whether an earlier kernel told this record, which is no output, already."""
+        return False
+
     async def restore(self) -> None:
         """Take up the state that an earlier kernel had, from the session's log."""
 
@@ -106,7 +113,9 @@ class HeldDriver(Driver):
     async def resume(self) -> None:
         self.holding.claim(self.name)
         await self.holding.holder()
-        position = min([await self.output.position(source) for source, _ in self.marks(0)])
+        positions = {source: await self.output.position(source) for source, _ in self.marks(0)}
+        self.go_on(positions)
+        position = min(positions.values())
         await self.restore()
         if self.name not in self.holding.place.names():
             await self._lose()
@@ -214,7 +223,8 @@ class HeldDriver(Driver):
             if record.kind == Kind.EXIT:
                 await self._end(facts)
                 return True
-            await self._tell(record, facts)
+            if not self.is_told(record):
+                await self._tell(record, facts)
         await self._append(run)
         return False
 

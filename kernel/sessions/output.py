@@ -89,6 +89,11 @@ class SessionOutput:
         self.session.metadata.update(metadata)
         await self._log.run(lambda connection: rows.update(connection, self._record))
 
+    async def stay(self) -> None:
+        """Keep the session when nobody reads it: something is at work that would end with it."""
+        self._record.idle_seconds = None
+        await self._log.run(lambda connection: rows.update(connection, self._record))
+
     async def end(self, reason: str, exit_code: int | None = None, status: SessionStatus = "closed") -> None:
         """Append the stream's end, after everything else; only the first call counts."""
         if self._over:

@@ -74,7 +74,7 @@ class TerminalDriver(HeldDriver):
             timeout=options.timeout_seconds,
             idle=None if options.command else options.idle_seconds,
             linger=options.grace_seconds,
-            label=f"terminal of {self.output.session.context.project_id}",
+            label=json.dumps({"project": self.output.session.context.project_id, "name": os.path.basename(shell)}),
         )
 
     def payloads(self, records: Sequence[Record]) -> list[str]:

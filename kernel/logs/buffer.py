@@ -1,0 +1,49 @@
+"""Bytes that come in pieces, as whole lines: no character is cut, no line is larger than an event may be."""
+
+MOST_LINE_BYTES = 64 * 1024
+"""A longer line becomes several."""
+
+
+class LineBuffer:
+    """Takes bytes, gives text of whole lines. `pending` counts the bytes of the line that is not whole yet."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    @property
+    def pending(self) -> int:
+        return len(self._rest)
+
+    def feed(self, data: bytes) -> str:
+        """Return the lines that are whole now, each ended by a newline; bytes that are no UTF-8 become U+FFFD."""
+        data = self._rest + data if self._rest else data
+        end = data.rfind(b"\n") + 1
+        whole, self._rest = data[:end], data[end:]
+        if len(self._rest) > MOST_LINE_BYTES:
+            # All of it, so that what is pending always began in what came last.
+            whole, self._rest = data + b"\n", b""
+        if len(whole) > MOST_LINE_BYTES:
+            whole = cut_long_lines(whole)
+        return whole.decode("utf-8", "replace")
+
+    def flush(self) -> str:
+        """Return what is left as a line, nothing when nothing is."""
+        return self.feed(b"\n") if self._rest else ""
+
+
+def cut_long_lines(data: bytes) -> bytes:
+    """Put a newline into every line that is too long, between two characters."""
+    pieces = []
+    start = 0
+    while len(data) - start > MOST_LINE_BYTES:
+        end = data.rfind(b"\n", start, start + MOST_LINE_BYTES) + 1
+        if end:
+            pieces.append(data[start:end])
+        else:
+            end = start + MOST_LINE_BYTES
+            while end > start + MOST_LINE_BYTES - 4 and data[end] & 0xC0 == 0x80:
+                end -= 1
+            pieces += (data[start:end], b"\n")
+        start = end
+    pieces.append(data[start:])
+    return b"".join(pieces)
