@@ -64,9 +64,11 @@ class WebFace:
         from uvicorn.server import ServerState
 
         if self._config is None or self._state is None:
+            from nexus.kernel.api.websocket import WebSocketProtocol
+
             # Our log is configured already, and a server's start and end are the resident's.
             self._config = Config(
-                app, http="h11", ws="websockets-sansio", lifespan="off", log_config=None, access_log=False
+                app, http="h11", ws=WebSocketProtocol, lifespan="off", log_config=None, access_log=False
             )
             self._config.load()
             self._state = ServerState()
@@ -90,5 +92,5 @@ class WebFace:
 
 
 def _import() -> None:
-    import uvicorn.protocols.http.h11_impl
-    import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401 -- read into the cache of modules
+
+    import nexus.kernel.api.websocket  # noqa: F401 -- read into the cache of modules

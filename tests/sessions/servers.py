@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from nexus.kernel.api.websocket import WebSocketProtocol
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from tests.sessions.echo import ECHO, Echo
@@ -30,7 +31,7 @@ async def served(kernel: Kernel, path: Path | None = None, port: int = 0) -> Asy
     """Serve the kernel on a Unix socket, or on loopback; the value is the port."""
     listening = _unix(path) if path is not None else _loopback(port)
     config = uvicorn.Config(
-        kernel.app, log_level="error", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
+        kernel.app, log_level="error", lifespan="off", ws=WebSocketProtocol, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     # Signals belong to the test runner.
