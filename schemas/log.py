@@ -39,7 +39,9 @@ class LogOptions(StrictModel):
 
 
 class LogQuery(StrictModel):
-    """Entries of a log file. `since` and `until` are moments, `level` the least level, `text` what a line contains.
+    """Entries of a log file; named by neither `file` nor `pid`, of the one that tells of faults in holding programs.
+
+    `since` and `until` are moments, `level` the least level, `text` what a line contains.
 
     The newest `limit` entries come, the oldest of them first; `cursor` goes on with those before. A line without a
     moment or a level of its own, such as one of a stack trace, has those of the line before it.

@@ -1,6 +1,7 @@
 """The kernel's part for processes and logs: sessions of type debug-stream, and what is asked of processes and files."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,8 +100,13 @@ class Processes(Part):
     async def logs(self, request: ApiRequest[LogQuery, None]) -> Page[LogEntry]:
         from nexus.kernel.logs.search import search
 
-        path = await self._log_path(request.query)
-        return await asyncio.to_thread(search, path, request.query)
+        query = request.query
+        if query.file is None and query.pid is None:
+            own = self._holding.place.log
+            if not await asyncio.to_thread(os.path.exists, own):
+                return Page[LogEntry](items=[])
+            return await asyncio.to_thread(search, own, query)
+        return await asyncio.to_thread(search, await self._log_path(query), query)
 
     async def _log_path(self, named: LogQuery | LogOptions) -> str:
         """Return the file that is meant. Raises `NotFound` for a process that writes to none."""

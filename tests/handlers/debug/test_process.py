@@ -68,8 +68,9 @@ async def test_a_process_runs_with_its_callers_surroundings_and_its_lines_are_ev
 
 async def test_a_process_is_listed_viewed_inspected_and_killed(commands):
     started = (await commands("debug process start -- sleep 100")).data
-    listed = (await commands("debug process list --filter-type started --filter-status sleeping")).data
+    listed = (await commands("debug process list --filter-type started")).data
     assert [each["id"] for each in listed["items"]] == [started["id"]]
+    assert (await commands("debug process list --filter-status exited")).data["items"] == []
     for name in (f"--id {started['id']}", f"--pid {started['pid']}"):
         view = (await commands(f"debug process view {name}")).data
         assert (view["id"], view["kind"], view["command"]) == (started["id"], "started", ["sleep", "100"])
