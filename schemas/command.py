@@ -254,6 +254,16 @@ class ContextStore(Protocol):
     def remove(self, name: str) -> None: ...
 
 
+class AliasStore(Protocol):
+    """A person's own aliases, one word each; none hides a command."""
+
+    def list(self) -> list[AliasSpec]: ...
+
+    async def set(self, name: str, target: CommandPath) -> tuple[AliasSpec, CommandPath | None]: ...
+
+    async def delete(self, name: str) -> AliasSpec: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class GlobalFlags:
     """The flags that every command takes."""
@@ -305,6 +315,7 @@ class ExecutionContext(Generic[Args]):
         api: ApiClient,
         stdin: StandardInput,
         fronts: Fronts,
+        aliases: AliasStore,
         cwd: Path,
         environment: Mapping[str, str],
         request_id: str,
@@ -325,6 +336,7 @@ class ExecutionContext(Generic[Args]):
         self.api = api
         self.stdin = stdin
         self.fronts = fronts
+        self.aliases = aliases
         self.cwd = cwd
         self.environment = environment
         self.request_id = request_id

@@ -2,7 +2,7 @@
 
 from nexus.schemas.command import OptionSpec
 
-OUTPUT_FORMATS = ("json", "human", "table", "yaml")
+OUTPUT_FORMATS = ("json", "human", "table", "yaml", "toon")
 
 
 def _text(name: str, description: str, *flags: str, metavar: str | None = None) -> OptionSpec:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
+from nexus.cli.flags import OUTPUT_FORMATS
 from nexus.cli.parse import Parsed, command_of, parse
 from nexus.cli.signals import ENDED_BY
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
@@ -140,7 +141,7 @@ def _flags_in_vain(argv: tuple[str, ...]) -> GlobalFlags:
         name, has_value, value = token.partition("=")
         if name in ("--output", "-o"):
             wanted = value if has_value else next(iter(argv[position + 1 : position + 2]), None)
-            return GlobalFlags(output=wanted if wanted in ("human", "table", "yaml", "json") else None)
+            return GlobalFlags(output=wanted if wanted in OUTPUT_FORMATS else None)
     return GlobalFlags()
 
 

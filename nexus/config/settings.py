@@ -12,7 +12,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
 class OutputSettings(StrictModel):
     """How answers are written."""
 
-    format: Literal["json", "human", "table", "yaml"] = Field(
+    format: Literal["json", "human", "table", "yaml", "toon"] = Field(
         "json", description="What --output is when it is not said."
     )
 

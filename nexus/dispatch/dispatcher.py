@@ -192,6 +192,7 @@ class _Execution:
             catalog=self._runtime.index,
             api=around.api,
             stdin=asked.call.stdin,
+            aliases=self._runtime.aliases,
             fronts=CommandFronts(asked.call, asked.flags, self._runtime),
             cwd=asked.call.cwd,
             environment=asked.call.environment,

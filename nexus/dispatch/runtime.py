@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from nexus.registry.aliases import UserAliases
 from nexus.registry.index import CommandIndex
 from nexus.registry.registry import IndexedHandlers
 
@@ -46,6 +47,8 @@ class Runtime:
         self.folders = folders
         self.index = index or CommandIndex.built_in()
         self.handlers = IndexedHandlers(self.index)
+        self.aliases = UserAliases(folders.config / "aliases.json", self.index)
+        self.index.own_alias = self.aliases.find
         self._connections: Connections | None = None
         self._ways: SessionWays | None = None
 

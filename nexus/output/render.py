@@ -18,11 +18,13 @@ class Screen:
 
 
 def render(envelope: Envelope, output: str, screen: Screen) -> bytes:
-    """Write an envelope: compact JSON, indented and coloured only on a terminal; or human, table, yaml."""
+    """Write an envelope: compact JSON, indented and coloured only on a terminal; or human, table, yaml, toon."""
     if output == "json":
         return _json_for_people(envelope, screen) if screen.is_terminal else json_line(envelope)
     if output == "yaml":
         return _yaml(envelope)
+    if output == "toon":
+        return _toon(envelope)
     from nexus.output.human import render_human
 
     return render_human(plain(envelope), screen, table=output == "table")
@@ -70,3 +72,13 @@ def _yaml(envelope: Envelope) -> bytes:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(plain(envelope), Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
     return text.encode()
+
+
+def _toon(envelope: Envelope) -> bytes:
+    """Write Token-Oriented Object Notation (toonformat.dev): the same data, its keys once a table."""
+    import json
+
+    from toon_format import encode
+
+    text: str = encode(json.loads(json.dumps(plain(envelope), default=str)))
+    return text.encode() + b"\n"

@@ -6,7 +6,7 @@ commands or 10,000, and imports no handler.
 
 import json
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,8 @@ class CommandIndex:
         self._files = tuple(files)
         self._nodes: dict[CommandPath, Node | None] = {}
         self._aliases: list[AliasSpec] | None = None
+        self.own_alias: Callable[[str], AliasSpec | None] = lambda _word: None
+        """Finds a person's own alias where no node has the name."""
 
     @classmethod
     def built_in(cls) -> "CommandIndex":

@@ -41,6 +41,8 @@ def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool, to_ru
             break
         step = (*path, word.casefold())
         node = index.node(step)
+        if node is None and not path:
+            node = index.own_alias(word.casefold())
         if node is None and abbreviations and word:
             step = _completed(index, path, word.casefold())
             node, abbreviated = index.node(step), True

@@ -168,7 +168,7 @@ async def test_query_sees_the_complete_result(runtime: Runtime, make_call: Any) 
     assert envelope["data"] == "x"
 
 
-@pytest.mark.parametrize("output", ["human", "table", "yaml"])
+@pytest.mark.parametrize("output", ["human", "table", "yaml", "toon"])
 @pytest.mark.parametrize(
     "argv", [("talk", "word", "say", "--text", "x\x1b[31m"), ("talk", "nope"), ("talk", "word", "say")]
 )
