@@ -157,6 +157,7 @@ class Service:
             self._kernel.close()
             self._alone()
         self._kernel = connection
+        self._look_idle()  # what an ended program left is wanted again: stay
         return {"protocol": connection.protocol, "pid": os.getpid(), **self._do_programs({}, b"")}
 
     # -- operations --------------------------------------------------------------------------------------------------

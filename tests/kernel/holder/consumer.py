@@ -17,8 +17,10 @@ async def consume(folder: str, database: str, name: str) -> None:
     store = sqlite3.connect(database, isolation_level=None)
     store.execute("PRAGMA journal_mode=WAL")
     store.execute("CREATE TABLE IF NOT EXISTS printed (id INTEGER PRIMARY KEY, data BLOB)")
-    store.execute("CREATE TABLE IF NOT EXISTS read (name TEXT PRIMARY KEY, position INTEGER)")
-    found = store.execute("SELECT position FROM read WHERE name = ?", (name,)).fetchone()
+    store.execute("CREATE TABLE IF NOT EXISTS read (name TEXT PRIMARY KEY, position INTEGER, ended INTEGER)")
+    found = store.execute("SELECT position, ended FROM read WHERE name = ?", (name,)).fetchone()
+    if found and found[1]:
+        return  # the one before was killed behind its last commit
     holder = await Holder.open(HolderPlace(folder), idle=5)
     output = holder.output(name, found[0] if found else 0)
     while True:
@@ -26,10 +28,11 @@ async def consume(folder: str, database: str, name: str) -> None:
         data = b"".join(record.payload for record in records if record.kind == Kind.STDOUT)
         store.execute("BEGIN IMMEDIATE")
         store.execute("INSERT INTO printed (data) VALUES (?)", (data,))
-        store.execute("INSERT OR REPLACE INTO read VALUES (?, ?)", (name, records[-1].end))
+        ended = any(record.kind == Kind.EXIT for record in records)
+        store.execute("INSERT OR REPLACE INTO read VALUES (?, ?, ?)", (name, records[-1].end, ended))
         store.execute("COMMIT")
         output.confirmed = records[-1].end
-        if any(record.kind == Kind.EXIT for record in records):
+        if ended:
             return
 
 

@@ -121,6 +121,19 @@ async def test_it_leaves_when_it_holds_nothing(place: HolderPlace) -> None:
     await holder.close()
 
 
+async def test_it_stays_for_a_kernel_that_comes_while_it_is_about_to_leave(place: HolderPlace) -> None:
+    holder = await Holder.open(place, idle=1.0)
+    await holder.spawn("p", shell("echo done"))
+    await Reading(holder, "p").to_exit()
+    await holder.close()
+    again = await Holder.connect(place)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(again.until_lost(), 2.0)
+    assert [held.name for held in await again.programs()] == ["p"]
+    await again.close()
+    await end(place)
+
+
 async def test_a_program_that_ended_while_nobody_looked_is_read_later(place: HolderPlace) -> None:
     holder = await Holder.open(place, idle=0.2)
     await holder.spawn("p", shell("read x; echo bye; exit 9"))
