@@ -2,13 +2,17 @@
 
 import shlex
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from nexus.schemas.ai import ADDRESS_VARIABLES, KEY_VARIABLES, AiSettings, Backend, BackendKind
 from nexus.schemas.errors import AiBackendMissing, AiKeyMissing, ExtraMissing, ProgramMissing, ValidationError
 from nexus.schemas.session import CallerSurroundings
+
+LOOK_SECONDS = 0.2
 
 ProviderName = Literal["openai", "anthropic", "google", "ollama"]
 
@@ -131,10 +135,15 @@ def choose(reference: str | None, caller: CallerSurroundings, settings: AiSettin
 
 
 def listed(caller: CallerSurroundings, settings: AiSettings) -> Iterator[Backend]:
-    """Yield every back end that has a name of its own, as it stands for the caller."""
+    """Yield every back end that has a name of its own, as it stands for the caller. Blocks for a moment."""
     for provider in PROVIDERS.values():
         try:
-            yield _provider(provider, None, caller, settings).told()
+            told = _provider(provider, None, caller, settings).told()
+            if provider.needs_key or _address(provider, caller.environment, settings) or _listens(provider.base_url):
+                yield told
+            else:
+                needs = f"Start {provider.title} on this machine, or set {provider.addresses[0]}."
+                yield told.model_copy(update={"available": False, "needs": needs})
         except AiKeyMissing as missing:
             model, base_url = _model(provider, settings), _base_url(provider, caller.environment, settings)
             yield _absent(provider.name, "model", provider.title, missing, model=model, base_url=base_url)
@@ -150,6 +159,16 @@ def _absent(
 ) -> Backend:
     needs = str(error.entry().details.get("hint") or error)
     return Backend(name=name, reference=name, kind=kind, title=title, available=False, needs=needs, **known)
+
+
+def _listens(base_url: str) -> bool:
+    """Say whether somebody listens there, on this machine. Blocks for a fifth of a second at the most."""
+    parts = urlsplit(base_url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=LOOK_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _first(caller: CallerSurroundings, settings: AiSettings) -> Choice:

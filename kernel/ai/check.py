@@ -39,7 +39,7 @@ async def _asked(
             response = await client.get(_models_url(choice), headers=_headers(choice))
     except httpx.HTTPError as error:
         reason = redacted(str(error) or type(error).__name__, surroundings.environment)
-        return BackendStatus.model_validate({**told, "reachable": False, "detail": reason})
+        return BackendStatus.model_validate({**told, "available": False, "reachable": False, "detail": reason})
     latency = round((time.monotonic() - begun) * 1000, 1)
     refused = response.status_code in (401, 403)
     detail = f"It does not take the key in {choice.key_variable}." if refused else f"It answers {response.status_code}."

@@ -96,12 +96,18 @@ class References:
         try:
             return AI_SESSIONS.selection(await AI_SESSIONS.by_id(self._api, session_id))
         except NexusError as error:
+            other = await self._session_type(session_id) if is_absent(error) else None
+            if other in (None, AI_SESSION_TYPE):
+                raise
+            raise SessionTypeMismatch(session_id=session_id, actual=other, expected=AI_SESSION_TYPE) from error
+
+    async def _session_type(self, session_id: str) -> str | None:
+        try:
+            return (await self._api.get("/api/sessions/{id}", Session, at={"id": session_id})).type
+        except NexusError as error:
             if not is_absent(error):
                 raise
-            other = await self._api.get("/api/sessions/{id}", Session, at={"id": session_id})
-            if other.type == AI_SESSION_TYPE:
-                raise
-        raise SessionTypeMismatch(session_id=session_id, actual=other.type, expected=AI_SESSION_TYPE)
+            return None
 
     async def _look_up(self, collection: Collection[Any], reference: Reference) -> Selection:
         try:

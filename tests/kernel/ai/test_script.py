@@ -128,3 +128,10 @@ async def test_a_bad_script_says_where(tmp_path: Path, content: str, told: str) 
 async def test_a_script_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert "No such file" in (await refused(tmp_path / "none.yaml", "Hello"))["message"]
     assert "directory" in (await refused(tmp_path, "Hello"))["message"]
+
+
+async def test_the_example_that_is_shipped_works() -> None:
+    path = Path(__file__).parents[3] / "examples" / "greeting.yaml"
+    tokens = [chunk.text for chunk in await replay(path, "Hello") if isinstance(chunk, Token)]
+    assert "".join(tokens) == "Good morning. What shall we do?"
+    assert Observation("one", "completed", "120 lines") in await replay(path, "Hello", "Look")
