@@ -1,14 +1,21 @@
 """`mcp`: nexus for agents that speak the Model Context Protocol."""
 
-from typing import Annotated, Literal
+import errno
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
-from nexus.schemas.errors import ExtraMissing, NotFound, ResourceUnavailable
+from nexus.handlers.builtins import clients
+from nexus.handlers.builtins.clients import Change
+from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.errors import ExtraMissing, NotFound, ResourceUnavailable, StorageFull, StorageReadOnly
 from nexus.schemas.front import McpOptions
 from nexus.schemas.model import Model
 from nexus.schemas.stream import OutputStream
+
+ClientName = Literal["claude-code", "claude-desktop", "codex", "cursor", "gemini", "qwen", "vscode", "windsurf"]
 
 
 class ServeArguments(Arguments):
@@ -61,3 +68,81 @@ class ServeMcp(CommandHandler[ServeArguments, OutputStream]):
                 namespaces=tuple(given.namespaces),
             )
         )
+
+
+class RegisterArguments(Arguments):
+    client: list[ClientName] = Field(
+        default_factory=list, max_length=20, description="Only these clients; without it all that are found."
+    )
+    name: str = Field(
+        default="nexus",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="What the server is called there.",
+        json_schema_extra={"short": "n"},
+    )
+    read_only: bool = Field(default=False, description="Register it to offer only what changes nothing.")
+
+
+class Registration(Model):
+    """One client's file, and what was done to it: kept is an entry of that name that says something else."""
+
+    client: str
+    path: str
+    change: Change
+    reason: str | None = None
+
+
+class Registrations(Model):
+    """What was done with each client that was found, and the command that they will start."""
+
+    items: list[Registration]
+    command: list[str]
+
+
+class RegisterMcp(CommandHandler[RegisterArguments, Registrations]):
+    """Register the MCP server with the agent clients of this machine.
+
+    Each client's own file gets one entry; nothing else in it changes, and an entry of that name stays as it is.
+    """
+
+    path = ("mcp", "register")
+    arguments = RegisterArguments
+    result = Registrations
+    effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    command_line_only = True
+    errors = (NotFound, StorageReadOnly, StorageFull)
+    examples = (
+        Example(
+            line="nexus mcp register --client cursor",
+            shows="One client",
+            needs=('mkdir -p "$HOME/.cursor"',),
+        ),
+    )
+
+    def execute(self, context: ExecutionContext[RegisterArguments]) -> Outcome[Registrations]:  # type: ignore[override]
+        given = context.args
+        home = Path(context.environment.get("HOME") or "~").expanduser()
+        there = [client for client in clients.found(home) if not given.client or client.name in given.client]
+        if not there:
+            raise NotFound(
+                resource="agent client",
+                reference=", ".join(given.client) or "any",
+                available=list(clients.NAMES),
+                hint="nexus help mcp serve",
+            )
+        program = shutil.which("nexus", path=context.environment.get("PATH")) or "nexus"
+        args = ["mcp", "serve", *(["--read-only"] if given.read_only else [])]
+        items = [self._registered(home, client, given.name, {"command": program, "args": args}) for client in there]
+        done = [item.client for item in items if item.change == "created"]
+        message = f"Registered with {', '.join(done)}." if done else "Nothing was changed."
+        return Outcome(Registrations(items=items, command=[program, *args]), message=message)
+
+    def _registered(self, home: Path, client: clients.Client, name: str, entry: dict[str, Any]) -> Registration:
+        path = home / client.file
+        try:
+            change, reason = clients.register(path, client, name, entry)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(path=str(path)) from error
+            raise StorageReadOnly(path=str(path), reason=error.strerror) from error
+        return Registration(client=client.name, path=str(path), change=change, reason=reason)
