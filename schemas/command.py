@@ -254,6 +254,19 @@ class ContextStore(Protocol):
     def remove(self, name: str) -> None: ...
 
 
+class Folders(Protocol):
+    """Where files live: configuration, state (contexts, logs) and data (the kernel's)."""
+
+    @property
+    def config(self) -> Path: ...
+
+    @property
+    def state(self) -> Path: ...
+
+    @property
+    def data(self) -> Path: ...
+
+
 class AliasStore(Protocol):
     """A person's own aliases, one word each; none hides a command."""
 
@@ -316,6 +329,7 @@ class ExecutionContext(Generic[Args]):
         stdin: StandardInput,
         fronts: Fronts,
         aliases: AliasStore,
+        folders: Folders,
         cwd: Path,
         environment: Mapping[str, str],
         request_id: str,
@@ -337,6 +351,7 @@ class ExecutionContext(Generic[Args]):
         self.stdin = stdin
         self.fronts = fronts
         self.aliases = aliases
+        self.folders = folders
         self.cwd = cwd
         self.environment = environment
         self.request_id = request_id

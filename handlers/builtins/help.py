@@ -118,14 +118,15 @@ def _of_group(node: GroupSpec, catalog: CommandCatalog) -> Help:
         summary=node.summary,
         usage=f"{name} {' '.join(('NAMESPACE', 'RESOURCE', 'ACTION')[len(node.path) :])} [--flags]",
         children=[_child(node.path, child, catalog) for child in node.children],
-        flags=[] if node.path else [_with_value(option.flags[0], option) for option in catalog.global_options()],
+        flags=[] if node.path else [option.flags[0] for option in catalog.global_options()],
         next=f"nexus help {' '.join((*node.path, deeper or node.children[0].name))}",
     )
 
 
 def _child(path: CommandPath, child: ChildSpec, catalog: CommandCatalog) -> Child:
     below = catalog.node((*path, child.name))
-    names = [found.name for found in below.children] if isinstance(below, GroupSpec) else []
+    # The top is read most often: what a namespace has stands at its own level.
+    names = [found.name for found in below.children] if path and isinstance(below, GroupSpec) else []
     return Child(name=child.name, summary=child.summary, children=names)
 
 

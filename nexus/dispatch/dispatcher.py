@@ -193,6 +193,7 @@ class _Execution:
             api=around.api,
             stdin=asked.call.stdin,
             aliases=self._runtime.aliases,
+            folders=self._runtime.folders,
             fronts=CommandFronts(asked.call, asked.flags, self._runtime),
             cwd=asked.call.cwd,
             environment=asked.call.environment,

@@ -1,11 +1,11 @@
 """What outlives a command: the index, the handlers, the places, the connections and the local kernel."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nexus.registry.aliases import UserAliases
 from nexus.registry.index import CommandIndex
 from nexus.registry.registry import IndexedHandlers
+from nexus.schemas.command import Folders
 
 if TYPE_CHECKING:
     import httpx
@@ -24,19 +24,6 @@ class KernelProvider(Protocol):
     async def session_transport(self, name: "TransportName") -> "Transport":
         """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
         ...
-
-
-class Folders(Protocol):
-    """Where files live: configuration, state (contexts, logs) and data (the kernel's)."""
-
-    @property
-    def config(self) -> Path: ...
-
-    @property
-    def state(self) -> Path: ...
-
-    @property
-    def data(self) -> Path: ...
 
 
 class Runtime:

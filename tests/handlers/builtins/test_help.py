@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def test_every_level_tells_what_is_below_it(nexus: Nexus) -> None:
     top = (await nexus("help")).data
     assert {"agent", "settings", "debug", "help", "schema", "version"} <= {child["name"] for child in top["children"]}
-    assert {"--output FORMAT", "--project PROJECT", "--yes"} <= set(top["flags"])
+    assert {"--output", "--project", "--yes"} <= set(top["flags"])
     assert (await nexus("")).data == top
     assert (await nexus("--help")).data == top
     namespace = (await nexus("help agent")).data
