@@ -26,6 +26,8 @@ MOST_UNLANDED_BYTES = 512 * 1024
 LINE_OVERHEAD = 120
 """About what a line has around its payload."""
 READ_BYTES = 512 * 1024
+FRAME_BYTES = 128 * 1024
+"""Rows are joined up to so much. A connection that is cut again and again comes on as long as one frame gets through."""
 READ_THREADS = 2
 RETENTION_SECONDS = 30.0
 MOST_STREAMS_IN_MEMORY = 1024
@@ -214,7 +216,7 @@ class EventLog:
             raise gap(stream, after, "is no longer kept")
         batches[0] = batches[0].after(after)
         # What came in dribs leaves in one piece: a frame, a write and a wake-up each cost more than the copy.
-        return coalesced(batches, most_bytes)
+        return coalesced(batches, FRAME_BYTES)
 
     async def query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query on the log's file."""

@@ -35,7 +35,7 @@ def whole(printed: bytes) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("kills", "lines"), [(3, 20_000), pytest.param(100, 500_000, marks=pytest.mark.soak)], ids=["short", "soak"]
+    ("kills", "lines"), [(3, 60_000), pytest.param(100, 1_000_000, marks=pytest.mark.soak)], ids=["short", "soak"]
 )
 def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines: int) -> None:
     project(home)
@@ -44,7 +44,7 @@ def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines:
     chance = random.Random(kills)
     for _ in range(kills):
         # After some output of each resident: kill it in the middle.
-        for _ in range(chance.randint(1, 20)):
+        for _ in range(chance.randint(1, 4)):
             more = os.read(running.stdout.fileno(), 1 << 16)
             assert more
             printed += more
