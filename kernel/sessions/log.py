@@ -27,7 +27,7 @@ LINE_OVERHEAD = 120
 """About what a line has around its payload."""
 READ_BYTES = 512 * 1024
 FRAME_BYTES = 128 * 1024
-"""Rows are joined up to so much. A connection that is cut again and again comes on as long as one frame gets through."""
+"""Rows are joined up to so much: a connection that is cut again and again comes on while one frame gets through."""
 READ_THREADS = 2
 RETENTION_SECONDS = 30.0
 MOST_STREAMS_IN_MEMORY = 1024
