@@ -41,9 +41,14 @@ from nexus.sessions.backoff import Backoff
 from nexus.sessions.core.position import Batch
 from nexus.sessions.core.reader import Reader
 from nexus.sessions.sender import Sender
-from nexus.sessions.transport import Channel, Joined, Transport, TransportLost
+from nexus.sessions.transport import DEFAULT_WINDOW, Channel, Joined, Transport, TransportLost
 
 Answer = TypeVar("Answer", bound=SessionAnswer)
+
+LEAST_WINDOW = 4096
+MOST_HALVINGS = 8
+GOOD_BATCHES = 8
+"""A connection that brought so many batches was good enough for larger ones."""
 
 
 class SessionClient:
@@ -158,6 +163,8 @@ class Attachment:
         self._channel: Channel | None = None
         self._attempts = Attempts(client.backoff, f"the session {asked.session_id}")
         self._joined: Joined | None = None
+        self._batches = 0
+        self._halvings = 0
 
     @property
     def joined(self) -> Joined:
@@ -233,14 +240,19 @@ class Attachment:
         if not lines:
             return None
         self._attempts.succeeded()
+        self._batches += 1
         return _cut(each, lines)
 
     def _place(self) -> AttachSession:
+        # A window is the most that one frame holds: on a line that breaks under large ones, small ones come through.
+        window = self._asked.window
+        if self._halvings:
+            window = max(LEAST_WINDOW, (window or DEFAULT_WINDOW) >> self._halvings)
         position = self.reader.position
         if position is None:
-            return self._asked
+            return self._asked.model_copy(update={"window": window})
         return self._asked.model_copy(
-            update={"id": _new_id(), "epoch": position.epoch, "after": position.seq, "tail": None}
+            update={"id": _new_id(), "epoch": position.epoch, "after": position.seq, "tail": None, "window": window}
         )
 
     async def _enter(self, channel: Channel) -> None:
@@ -261,6 +273,11 @@ class Attachment:
             await channel.aclose()
 
     async def _failed(self, error: Exception) -> None:
+        if self._batches == 0:
+            self._halvings = min(self._halvings + 1, MOST_HALVINGS)
+        elif self._batches >= GOOD_BATCHES:
+            self._halvings = max(self._halvings - 1, 0)
+        self._batches = 0
         try:
             await self._attempts.failed(error)
         except NexusError:

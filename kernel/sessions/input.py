@@ -37,9 +37,25 @@ class SessionInputs:
         self._key = key
         self._durable = durable
         self._clients: OrderedDict[str, _Client] = OrderedDict()
+        self._under_way: set[asyncio.Task[InputAccepted]] = set()
 
     async def take(self, given: GivenInput, apply: Callable[[GivenInput], Awaitable[bool]]) -> InputAccepted:
-        """Apply an input unless it was. Raises SessionGap when one before it is missing, and what `apply` raises."""
+        """Apply an input unless it was. Raises SessionGap when one before it is missing, and what `apply` raises.
+
+        Whoever sent it may leave meanwhile: it is applied to its end, or it would be applied again when it comes again.
+        """
+        taking = asyncio.create_task(self._take(given, apply))
+        self._under_way.add(taking)
+        taking.add_done_callback(self._done)
+        return await asyncio.shield(taking)
+
+    def _done(self, taking: "asyncio.Task[InputAccepted]") -> None:
+        self._under_way.discard(taking)
+        if not taking.cancelled():
+            # Told to whoever sent it, if he is still there.
+            taking.exception()
+
+    async def _take(self, given: GivenInput, apply: Callable[[GivenInput], Awaitable[bool]]) -> InputAccepted:
         client = await self._client(given)
         async with client.turn:
             action = client.inbox.receive(given.number)

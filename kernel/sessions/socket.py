@@ -42,6 +42,8 @@ from nexus.sessions.transport import DEFAULT_WINDOW
 
 MOST_COMMANDS = 256
 """So many commands of one connection may be under way; then no more are read from it."""
+LEAVING_SECONDS = 30.0
+"""So long a connection that ended is kept for the commands that it began."""
 UNKNOWN_ID = "-"
 
 
@@ -53,7 +55,8 @@ class KernelSocket:
         self._sessions = sessions
         self._attachments: dict[int, Attachment] = {}
         self._numbers = count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._commands: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(MOST_COMMANDS)
 
     async def serve(self) -> None:
@@ -83,7 +86,7 @@ class KernelSocket:
                 await attachment.consumed(command.seq)
             return
         await self._free.acquire()
-        self._start(self._answer(command))
+        self._start(self._answer(command), self._commands)
 
     async def _answer(self, command: KernelCommand) -> None:
         try:
@@ -142,7 +145,7 @@ class KernelSocket:
                 newest=joined.newest,
             )
         )
-        self._start(self._pump(number, attachment))
+        self._start(self._pump(number, attachment), self._pumps)
 
     async def _detach(self, command: DetachSession) -> None:
         attachment = self._attachments.pop(command.attachment, None)
@@ -184,18 +187,23 @@ class KernelSocket:
     async def _send(self, event: Model) -> None:
         await self._websocket.send_text(event.model_dump_json(by_alias=True))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None], among: "set[asyncio.Task[None]]") -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        task.add_done_callback(_look_at)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        _look_at(task)
+    def _stop_pumps(self) -> None:
+        for task in self._pumps:
+            task.cancel()
 
     async def _leave(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        # What a command began is done to its end: its client asks again, and must not have it done twice.
+        self._stop_pumps()
+        if self._commands:
+            await asyncio.wait(self._commands, timeout=LEAVING_SECONDS)
+        # One of them may have attached.
+        self._stop_pumps()
         for attachment in list(self._attachments.values()):
             await attachment.aclose()
         self._attachments.clear()

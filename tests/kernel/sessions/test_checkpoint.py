@@ -20,10 +20,13 @@ async def test_the_write_ahead_log_is_bounded_under_a_flood(tmp_path, monkeypatc
     monkeypatch.setattr(checkpoint, "MOST_BYTES", 4 * MEGABYTE)
     async with open_log(tmp_path) as log:
         stream = await new_session(log)
-        for _ in range(1000):
+        wal, pieces = tmp_path / "log.db-wal", 0
+        # However slow the disk: the log stops growing with what is appended.
+        while pieces < 500 or stream.bytes < 3 * wal.stat().st_size:
             await log.append("ses_1", [PIECE])
-        assert (tmp_path / "log.db-wal").stat().st_size < 30 * MEGABYTE
-        assert len(await everything(log, stream)) == 1000
+            pieces += 1
+            assert pieces < 20_000, "the write-ahead log grows without end"
+        assert len(await everything(log, stream)) == pieces
 
 
 async def test_the_disk_gets_back_what_a_flood_took(tmp_path, monkeypatch):

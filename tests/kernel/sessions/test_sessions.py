@@ -195,3 +195,18 @@ async def test_a_driver_that_does_not_close_is_ended_for_it(tmp_path: Path, monk
         monkeypatch.setattr(Echo, "close", hang)
         assert (await client.close(session_id)).status == "closed"
         await eventually(lambda: session_id not in kernel.sessions.live)
+
+
+async def test_input_whose_sender_leaves_is_applied_to_its_end_and_once(tmp_path: Path):
+    async with echo_kernel(tmp_path) as kernel:
+        client = client_of(kernel)
+        session_id = await new_echo(client)
+        given = SessionInput.of("me", 1, b"once")
+        for _ in range(3):
+            sending = asyncio.create_task(kernel.sessions.send(session_id, given))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        assert (await kernel.sessions.send(session_id, given)).repeated
+        assert (await client.view(session_id)).newest == 1
