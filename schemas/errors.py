@@ -178,12 +178,14 @@ class ValidationError(NexusError):
     type = "validation"
     code = "VALIDATION_ERROR"
     exit_status = 2
+    hint = "nexus help"
 
 
 class ConfigInvalid(ValidationError):
     """The configuration file cannot be used; `line` and `column` where the fault is known to be."""
 
     code = "CONFIG_INVALID"
+    hint = "nexus doctor"
 
 
 class ConfirmationRequired(ValidationError):
@@ -215,6 +217,7 @@ class AuthError(NexusError):
     code = "AUTHENTICATION_REQUIRED"
     exit_status = 3
     sentence = "{server} wants you to sign in."
+    hint = "nexus doctor"
 
 
 class AuthInvalid(AuthError):
@@ -254,6 +257,7 @@ class PermissionDenied(NexusError):
     type = "permission"
     code = "PERMISSION_DENIED"
     exit_status = 3
+    hint = "nexus help"
 
 
 class NotFound(NexusError):
@@ -263,6 +267,7 @@ class NotFound(NexusError):
     code = "RESOURCE_NOT_FOUND"
     exit_status = 4
     sentence = "There is no {resource} {reference!r}."
+    hint = "nexus help"
 
 
 class CommandNotFound(NotFound):
@@ -419,6 +424,7 @@ class Conflict(NexusError):
     type = "conflict"
     code = "RESOURCE_CONFLICT"
     exit_status = 6
+    hint = "nexus doctor"
 
 
 class VersionConflict(Conflict):
@@ -442,6 +448,7 @@ class ContextMissing(NexusError):
     code = "CONTEXT_MISSING"
     exit_status = 7
     sentence = "This command needs a {needs}, and none is selected."
+    hint = "nexus settings context view"
 
 
 class ContextStale(ContextMissing):
@@ -457,6 +464,7 @@ class SessionError(NexusError):
     type = "session"
     code = "SESSION_ERROR"
     exit_status = 8
+    hint = "nexus session live list"
 
 
 class SessionExpired(SessionError):
@@ -514,6 +522,7 @@ class Interrupted(NexusError):
     code = "INTERRUPTED"
     exit_status = 130
     sentence = "Interrupted."
+    hint = "Run the command again."
 
 
 class Terminated(Interrupted):
@@ -545,12 +554,14 @@ class PluginError(NexusError):
 
     type = "plugin"
     code = "PLUGIN_ERROR"
+    hint = "nexus doctor"
 
 
 class InternalError(NexusError):
     """A fault of ours. `log` names the file that holds the traceback."""
 
     sentence = "Nexus failed inside: {reason}."
+    hint = "nexus doctor"
 
 
 class ExecutionError(InternalError):

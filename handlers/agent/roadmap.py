@@ -242,5 +242,5 @@ class RoadmapStatusOf(CommandHandler[StatusReference, RoadmapSummary]):
         if context.args.id or context.args.name:
             return (await ROADMAPS.within(context.selected("project")).find(context.api, context.args)).id
         if context.context_state.roadmap is None:
-            raise ContextMissing(needs="roadmap", hint="nexus agent roadmap select --name TITLE")
+            raise ContextMissing(needs="roadmap", hint="nexus agent roadmap list")
         return context.context_state.roadmap.id

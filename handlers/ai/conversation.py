@@ -156,5 +156,5 @@ def read_conversation(path: str) -> Conversation:
             f"{path} is no conversation of version {CONVERSATION_VERSION}: {place or 'it'}: {found['msg']}.",
             field="from",
             place=place or None,
-            hint="nexus ai conversation export --to PATH",
+            hint="nexus help ai conversation export",
         ) from error

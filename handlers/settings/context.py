@@ -132,7 +132,7 @@ class SetContext(CommandHandler[NoArguments, ContextState]):
         if not wanted:
             raise ValidationError.because(
                 "Give at least one of --project, --roadmap and --chat.",
-                hint="nexus settings context set --project NAME",
+                hint="nexus agent project list",
             )
         return Outcome(
             ContextState.model_validate(wanted),
@@ -145,7 +145,7 @@ def _above(kind: ContextKind, wanted: dict[ContextKind, Selection], stored: Cont
     """Return the id of what holds the thing that is looked for. Raises `ContextMissing`."""
     selection: Selection | None = wanted.get(kind) or getattr(stored, kind)
     if selection is None:
-        raise ContextMissing(needs=kind, hint=f"Give --{kind} beside it.")
+        raise ContextMissing(needs=kind, hint=f"nexus agent {kind} list", examples=[f"--{kind} NAME"])
     return selection.id
 
 

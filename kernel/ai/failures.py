@@ -89,7 +89,7 @@ def _no_model(error: Any, asked: Asked) -> NexusError:
     choice = asked.choice
     return AiRequestRefused.because(
         f"The back end {choice.name} at {choice.base_url} has no model {error.model_name}.",
-        hint=f"nexus settings config set --key ai.{choice.name}_model --value MODEL",
+        hint=f"nexus settings config get --key ai.{choice.name}_model",
         backend=choice.name,
         base_url=choice.base_url,
     )

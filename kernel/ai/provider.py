@@ -84,7 +84,7 @@ class ProviderBackend:
         if not isinstance(first, dict) or not isinstance(first.get("id"), str):
             raise AiRequestRefused.because(
                 f"The server at {self._choice.base_url} tells of no model.",
-                hint=f"nexus settings config set --key ai.{self._choice.name}_model --value MODEL",
+                hint=f"nexus settings config get --key ai.{self._choice.name}_model",
             )
         return str(first["id"])
 

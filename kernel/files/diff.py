@@ -77,7 +77,7 @@ class Comparison:
             raise ValidationError.because(
                 "The project's folder is in no git repository.",
                 field="base",
-                hint=f"nexus agent file diff --path {path} --base OTHER_PATH",
+                hint="nexus help agent file diff",
             )
         data = await self._data(given)
         if data is None:

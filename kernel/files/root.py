@@ -59,9 +59,7 @@ class Root:
         try:
             self.descriptor = os.open(folder, SEARCH)
         except (OSError, ValueError):
-            raise NotFound(
-                resource="folder", reference=str(folder), hint="nexus agent project update --content-path FOLDER"
-            ) from None
+            raise NotFound(resource="folder", reference=str(folder), hint="nexus help agent project update") from None
 
     def __enter__(self) -> Self:
         return self

@@ -14,11 +14,20 @@ from nexus.schemas.session import Session
 AI_SESSION_TYPE = "ai-chat"
 
 HINTS: dict[ContextKind, str] = {
-    "project": "nexus agent project select --name NAME",
-    "roadmap": "nexus agent roadmap select --name NAME",
-    "chat": "nexus agent chat select --title TITLE",
-    "session": "nexus ai session create --backend BACKEND",
-    "element": "nexus network element select --name NAME",
+    "project": "nexus agent project list",
+    "roadmap": "nexus agent roadmap list",
+    "chat": "nexus agent chat list",
+    "session": "nexus ai session list",
+    "element": "nexus network element list",
+}
+"""What shows the things to choose from: a hint is a command that runs as it is written."""
+
+EXAMPLES: dict[ContextKind, list[str]] = {
+    "project": ["nexus agent project select --name NAME", "--project NAME"],
+    "roadmap": ["nexus agent roadmap select --name NAME", "--roadmap NAME"],
+    "chat": ["nexus agent chat select --title TITLE", "--chat TITLE"],
+    "session": ["nexus ai session create --backend BACKEND", "--session-id ID"],
+    "element": ["nexus network element select --name NAME"],
 }
 
 
@@ -70,7 +79,7 @@ class References:
             return self._found[kind]
         reference = _reference(kind, self._flags, self._environment, self._state)
         if reference is None:
-            raise ContextMissing(needs=kind, hint=HINTS.get(kind))
+            raise ContextMissing(needs=kind, hint=HINTS.get(kind), examples=EXAMPLES.get(kind))
         if kind not in SELECTABLE:
             self._found[kind] = Selection(id=reference.text)
             return self._found[kind]
@@ -82,7 +91,9 @@ class References:
                 selection = await self._look_up(SELECTABLE[kind], reference)
         except NexusError as error:
             if reference.source == "selection" and is_absent(error):
-                raise ContextStale(needs=kind, reference=self._label(kind), hint=HINTS[kind]) from error
+                raise ContextStale(
+                    needs=kind, reference=self._label(kind), hint=HINTS[kind], examples=EXAMPLES[kind]
+                ) from error
             raise
         self._found[kind] = selection
         return selection

@@ -71,7 +71,7 @@ async def test_an_element_that_is_gone_is_told_as_such(nexus: Nexus) -> None:
     [server] = (await nexus("network element search build --filter-type server")).data["items"]
     await nexus.all(f"network element select --id {server['id']}", "network server remove --name build --yes")
     gone = (await nexus("network element connections")).error
-    assert (gone["code"], gone["details"]["hint"]) == ("CONTEXT_STALE", "nexus network element select --name NAME")
+    assert (gone["code"], gone["details"]["hint"]) == ("CONTEXT_STALE", "nexus network element list")
 
 
 async def test_elements_are_listed_searched_and_viewed(nexus: Nexus) -> None:
