@@ -45,7 +45,8 @@ async def test_a_roadmap_is_created_listed_and_viewed(demo: Nexus) -> None:
 async def test_without_a_project_every_command_says_what_is_missing(nexus: Nexus, line: str) -> None:
     refused = await nexus(f"agent roadmap {line}")
     assert (refused.status, refused.error["code"]) == (7, "CONTEXT_MISSING")
-    assert "nexus agent project select" in refused.error["details"]["hint"]
+    assert refused.error["details"]["hint"] == "nexus agent project list"
+    assert "nexus agent project select --name NAME" in refused.error["details"]["examples"]
 
 
 async def test_a_flag_or_the_environment_names_the_project(release: Nexus) -> None:
