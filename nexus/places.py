@@ -68,19 +68,28 @@ def under(home: str, get: "Callable[[str], str | None]") -> Places:
 
 def runtime_folder(get: "Callable[[str], str | None]") -> str:
     """Return the user's own folder for sockets: in XDG_RUNTIME_DIR where that is ours, else below /tmp."""
+    from posix import geteuid
+
+    base = own_runtime(get)
+    if base and size(base) <= LONGEST_SOCKET - len("/nexus/0123456789abcdef.sock"):
+        return f"{base}/nexus"
+    return f"/tmp/nexus-{geteuid()}"  # noqa: S108 -- made with mode 0700, and refused when it is not ours
+
+
+def own_runtime(get: "Callable[[str], str | None]") -> str | None:
+    """Return the user's runtime folder if there is one that is private: sudo -E brings somebody else's."""
     from posix import geteuid, lstat
 
     uid = geteuid()
     for base in (absolute(get("XDG_RUNTIME_DIR")), f"/run/user/{uid}"):
-        # sudo -E brings the runtime folder of somebody else.
-        if base and size(base) <= LONGEST_SOCKET - len("/nexus/0123456789abcdef.sock"):
+        if base:
             try:
                 status = lstat(base)
             except OSError:
                 continue
             if status.st_uid == uid and status.st_mode & 0o170077 == 0o040000:
-                return f"{base.rstrip('/')}/nexus"
-    return f"/tmp/nexus-{uid}"  # noqa: S108 -- made with mode 0700, and refused when it is not ours
+                return base.rstrip("/")
+    return None
 
 
 def user_home(get: "Callable[[str], str | None]") -> str:

@@ -14,10 +14,13 @@ CONFLICT_STATUS = 6
 INTERNAL_STATUS = 1
 
 
-def told_signal(number: int) -> int:
-    """Print the envelope of a command that a signal ended, and return its exit status."""
+def told_signal(number: int, *, printed: bool) -> int:
+    """Print the envelope of a command that a signal ended, to stderr if stdout has begun; return its exit status."""
     status = LEAVING[number]
     code, sentence = SIGNALS.get(status, ("HUNG_UP", "The terminal went away."))
+    if printed:
+        tell(envelope("interrupted", code, sentence, status, ""))
+        return status
     return told("interrupted", code, sentence, status)
 
 

@@ -66,7 +66,7 @@ def main(site: str, argv: list[str]) -> "NoReturn":
     except Signalled as signalled:
         from nexus.launcher.failure import told_signal
 
-        leave(told_signal(signalled.number), by_signal=signalled.number)
+        leave(told_signal(signalled.number, printed=bool(command.reached)), by_signal=signalled.number)
     except Unwritable as unwritable:
         from nexus.launcher.failure import told_unwritable
 
@@ -117,6 +117,7 @@ class Command:
             return self.handed_over()
         except Unavailable as unavailable:
             if unavailable.fatal:
+                unavailable.printed = unavailable.printed or bool(self.reached)
                 raise
             return self.alone(unavailable.reason)
 

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from nexus.launcher.exchange import end
 from nexus.launcher.hello import encode
-from nexus.places import Places
+from nexus.launcher.main import variable
+from nexus.places import Places, own_runtime, user_home
 
 READY = b"ready"
 """What the resident writes when it listens; anything else is why it does not."""
@@ -19,7 +20,6 @@ READY_DESCRIPTOR = 3
 SEARCH_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOST_FILES = 65_536
 LARGEST_LOG = 1 << 20
-KEPT_VARIABLES = (b"HOME", b"XDG_RUNTIME_DIR", b"NEXUS_RUNTIME_IDLE")
 
 
 def spawn(places: Places, site: str, log: str, seconds: float) -> str:
@@ -36,8 +36,8 @@ def spawn(places: Places, site: str, log: str, seconds: float) -> str:
     ]
     scope = user_scope()
     reason = attempt([*scope, *arguments], log, seconds)
-    if reason and scope:
-        # A user's systemd that is there and refuses must not keep the command from running.
+    if reason:
+        # A user's systemd that is there and refuses must not keep the command from running; nor must a kill.
         reason = attempt(arguments, log, seconds)
     return reason
 
@@ -162,8 +162,14 @@ def hard_limit_kills() -> bool:
 
 def clean_environment() -> dict[bytes, bytes]:
     """Return the resident's environment: where its user lives, and nothing of the caller's."""
-    kept = {name: posix.environ[name] for name in KEPT_VARIABLES if name in posix.environ}
-    return kept | {b"PATH": SEARCH_PATH, b"LC_ALL": b"C.UTF-8"}
+    kept = {b"HOME": encode(user_home(variable)) or b"/", b"PATH": SEARCH_PATH, b"LC_ALL": b"C.UTF-8"}
+    for name, value in (
+        ("XDG_RUNTIME_DIR", own_runtime(variable)),
+        ("NEXUS_RUNTIME_IDLE", variable("NEXUS_RUNTIME_IDLE")),
+    ):
+        if value:
+            kept[name.encode()] = encode(value)
+    return kept
 
 
 def user_scope() -> list[bytes]:
@@ -177,6 +183,15 @@ def user_scope() -> list[bytes]:
     except OSError:
         return []
     return [program, b"--user", b"--scope", b"--quiet", b"--collect", b"--description=nexus resident", b"--"]
+
+
+def bound_log(path: str) -> None:
+    """Begin a new log under this process's stdout and stderr when the old one has grown large. Raises `OSError`."""
+    if posix.fstat(2).st_size > LARGEST_LOG:
+        fresh = open_log(path)
+        posix.dup2(fresh, 1)
+        posix.dup2(fresh, 2)
+        posix.close(fresh)
 
 
 def open_log(path: str) -> int:

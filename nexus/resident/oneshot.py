@@ -1,6 +1,7 @@
 """One command in one process: no resident, the same bytes."""
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -117,6 +118,7 @@ def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") 
         columns=columns,
         rows=rows,
         again=command.again,
+        printed=Printed(**json.loads(command.reached)) if command.reached else None,
         terminal=ProcessTerminal(columns, rows) if stdin.is_terminal and stdout.is_terminal else None,
     )
 

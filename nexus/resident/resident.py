@@ -15,6 +15,7 @@ from nexus import __version__
 from nexus.call import Call
 from nexus.launcher import frames
 from nexus.launcher.frames import frame
+from nexus.launcher.spawn import bound_log
 from nexus.places import Places
 from nexus.resident.connection import Connection, Draining, Refused
 from nexus.resident.folders import Folders
@@ -60,6 +61,7 @@ class Resident:
         self._installation = installation
         self._environment = environment
         self._idle_seconds = IDLE_SECONDS
+        self._log_file = f"{places.state}/logs/resident.log"
         self._listener = Listener(Path(places.socket))
         self._listening: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -176,6 +178,10 @@ class Resident:
         if self._lock.lost():
             _log.warning("the lock of these places is gone, and with it the right to serve them")
             self.end(False)
+        try:
+            bound_log(self._log_file)
+        except OSError:
+            _log.exception("a new log cannot be begun")
         if self._listener.lost() and not self._ending.is_set():
             _log.warning("the socket %s was lost and is bound again", self._places.socket)
             old, old_listening = self._server, self._listening

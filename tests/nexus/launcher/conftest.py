@@ -123,9 +123,16 @@ class Home:
         return True
 
     def kill(self) -> int:
-        """Kill the resident, and return what its pid was when it is gone."""
-        pid = self.pid()
-        os.kill(pid, signal.SIGKILL)
+        """Kill the resident, waiting for the next one if the last is dead; return what its pid was, when it is gone."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                pid = self.pid()
+                os.kill(pid, signal.SIGKILL)
+                break
+            except (ProcessLookupError, ValueError):
+                assert time.monotonic() < deadline, "no resident came"
+                time.sleep(0.01)
         assert self.gone(pid)
         return pid
 

@@ -166,6 +166,11 @@ class Play:
     async def fail(self) -> int:
         raise RuntimeError("a fault of the dispatcher")
 
+    async def noise(self) -> int:
+        """Fill the process's own stderr, as a library in C would."""
+        os.write(2, b"noise\n" * 400_000)
+        return 0
+
     async def nothing(self) -> int:
         return 0
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus.launcher import frames
@@ -17,6 +17,7 @@ from nexus.launcher.starter import connect_patiently
 FRAMES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), max_size=8)
 
 
+@settings(deadline=None)
 @given(FRAMES, st.data())
 def test_frames_come_out_as_they_went_in_however_the_bytes_are_cut(
     sent: list[tuple[int, bytes]], data: st.DataObject
@@ -31,6 +32,7 @@ def test_frames_come_out_as_they_went_in_however_the_bytes_are_cut(
     assert reader.rest == b""
 
 
+@settings(deadline=None)
 @given(FRAMES, st.integers(1, 4))
 def test_what_is_cut_off_is_never_given_out(sent: list[tuple[int, bytes]], missing: int) -> None:
     line = b"".join(frame(kind, payload) for kind, payload in [*sent, (frames.STDOUT, b"the last")])

@@ -246,6 +246,14 @@ def test_many_that_block_hold_up_no_other(stage: Any) -> None:
     assert {process.poll() for process in blocked} == {None}
 
 
+def test_its_log_stays_small(stage: Any) -> None:
+    stage.run("noise")
+    log = stage.path / "state" / "logs" / "resident.log"
+    until(lambda: log.with_name("resident.log.1").exists() and log.stat().st_size < 1000)
+    stage.run("noise")
+    assert log.stat().st_size > 1_000_000
+
+
 def test_a_fault_in_the_dispatcher_is_an_envelope(stage: Any) -> None:
     answered = stage.run("fail")
     assert (answered.status, answered.code) == (1, "INTERNAL_ERROR")

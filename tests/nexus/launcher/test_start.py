@@ -17,6 +17,9 @@ import pytest
 from nexus import places
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel as Linux answers")
+SUDO = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("sudo") is None, reason="only root is somebody that sudo asks no password of"
+)
 
 
 def resident(home: Any, word: str = "say", **options: Any) -> dict[str, Any]:
@@ -92,6 +95,8 @@ def test_idle_it_takes_less_than_its_share_of_memory(home: Any) -> None:
         '(ulimit -n 64; ulimit -c 0; umask 777; "$NEXUS" say)',
         'cd / && "$NEXUS" say </dev/null 2>&-',
         'TERM=dumb "$NEXUS" say',
+        pytest.param('sudo -n -E "$NEXUS" say', marks=SUDO),
+        pytest.param('sudo -n -E env HOME=/ "$NEXUS" say', marks=SUDO),
         'unset HOME; "$NEXUS" say',
         'HOME=/nonexistent "$NEXUS" say',
         'PYTHONPATH=/nonexistent PYTHONHOME=/nonexistent PYTHONSTARTUP=/x PYTHONSAFEPATH= "$NEXUS" say',

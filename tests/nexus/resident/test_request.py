@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus.launcher import hello as sender
@@ -17,6 +17,7 @@ def written(*argv: bytes, again: bool = False) -> bytes:
     return sender.hello("1.2.3", "/", "0123456789abcdef", list(argv), again=again)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50).filter(lambda word: b"\0" not in word)))
 def test_words_and_surroundings_arrive(argv: list[bytes]) -> None:
     request = read_request(written(*argv))
@@ -57,6 +58,7 @@ def test_another_protocol_is_recognized_by_its_first_field_alone() -> None:
         read_request(b"2\0whatever comes")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_hello_is_refused(payload: bytes) -> None:
     with pytest.raises((FrameInvalid, OtherProtocol)):
