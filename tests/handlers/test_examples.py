@@ -29,6 +29,10 @@ def test_the_examples_of_a_command_work(spec: CommandSpec, shell: Shell) -> None
             assert prepared.returncode == 0, (line, prepared.stdout, prepared.stderr)
         done = shell.run(example.line, environment=home)
         assert done.returncode == 0, (example.line, done.stdout, done.stderr)
+        if spec.path == ("mcp", "serve"):
+            # Its protocol alone is printed, and nobody asked anything.
+            assert not done.stdout
+            continue
         if spec.path in TEXTS:
             assert done.stdout
             continue
