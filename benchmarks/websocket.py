@@ -55,19 +55,25 @@ from websockets.asyncio.client import connect
 
 SESSION, KERNEL, ECHO, ROUNDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
+WINDOW = 1024 * 1024
+
 async def stream():
     async with connect(f"ws://127.0.0.1:{KERNEL}/kernel", compression=None, max_size=None) as websocket:
         begun = time.perf_counter()
         await websocket.send(json.dumps({"type": "session.attach", "id": "1", "sessionId": SESSION}))
         attachment = json.loads(await websocket.recv())["attachment"]
-        frames, consumed = [], {"type": "session.consumed", "id": "-", "attachment": attachment}
+        frames, consumed, through = [], {"type": "session.consumed", "id": "-", "attachment": attachment}, 0
         while True:
             frame = await websocket.recv()
             frames.append(frame)
             head = json.loads(frame[: frame.index(b"\\n")])
             if head["end"]:
                 return time.perf_counter() - begun, frames
-            await websocket.send(json.dumps(consumed | {"seq": head["last"]}))
+            through += len(frame)
+            if through >= WINDOW // 4:
+                # As our own client does.
+                await websocket.send(json.dumps(consumed | {"seq": head["last"]}))
+                through = 0
 
 async def echo(frames):
     async with connect(f"ws://127.0.0.1:{ECHO}", compression=None, max_size=None) as websocket:

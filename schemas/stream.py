@@ -20,11 +20,13 @@ STOP_STATUS: dict[StopReason, int] = {
 class Lines:
     """One line or more, each whole and ended by a newline. `last` is the position that they reach.
 
-    Of a session's stream it is the seq in the log, of other streams the number of lines so far.
+    Of a session's stream it is the seq in the log, of other streams the number of lines so far. `count` is how many
+    lines there are, where that is known: to count them is to read them all.
     """
 
     data: bytes
     last: int
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class SessionStream:
         batches = self._batches(attachment)
         if asked.throttle is None and asked.format == "json-raw":
             async for batch in batches:
-                yield Lines(batch.lines, batch.last)
+                yield Lines(batch.lines, batch.last, batch.count)
             return
         shaper = Shaper(asked.session_id, samples=asked.throttle is not None)
         printed = time.monotonic() - (asked.throttle or 0)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from nexus.kernel.sessions.log import READ_BYTES, EventLog
+from nexus.kernel.sessions.log import FRAME_BYTES, READ_BYTES, EventLog
 from nexus.kernel.sessions.stream import Stream
 from nexus.schemas.errors import SessionClosed, SessionNotFound
 from nexus.schemas.protocol import AttachSession
@@ -39,6 +39,8 @@ class Attachment:
         self._stream = stream
         self._after = joined.after
         self._window = asked.window
+        # Who has a window is behind a network; who has none pulls in this process.
+        self._joined_bytes = READ_BYTES if asked.window is None else FRAME_BYTES
         self._sent: deque[tuple[int, int]] = deque()
         self._ahead = 0
         self._held: deque[Batch] = deque()
@@ -57,7 +59,7 @@ class Attachment:
             if not self._open:
                 return Heartbeat(self._stream.landed)
             if not self._held:
-                self._held.extend(await self._log.read(self._stream, self._read, READ_BYTES))
+                self._held.extend(await self._log.read(self._stream, self._read, joined=self._joined_bytes))
             if self._held:
                 return self._take()
             if self._stream.ended and self._after >= self._stream.landed:

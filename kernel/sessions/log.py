@@ -27,7 +27,7 @@ LINE_OVERHEAD = 120
 """About what a line has around its payload."""
 READ_BYTES = 512 * 1024
 FRAME_BYTES = 128 * 1024
-"""Rows are joined up to so much: a connection that is cut again and again comes on while one frame gets through."""
+"""What goes over a network is joined up to so much; a reader to whom that does not get through asks for less."""
 READ_THREADS = 2
 RETENTION_SECONDS = 30.0
 MOST_STREAMS_IN_MEMORY = 1024
@@ -197,11 +197,13 @@ class EventLog:
             raise _another_epoch(current, epoch)
         return earlier
 
-    async def read(self, stream: Stream, after: int, most_bytes: int = READ_BYTES) -> list[Batch]:
+    async def read(
+        self, stream: Stream, after: int, most_bytes: int = READ_BYTES, *, joined: int = READ_BYTES
+    ) -> list[Batch]:
         """Return committed batches behind `after`, in order and without a hole; none when there is nothing newer.
 
-        The first starts right behind `after`. One batch comes even when it is larger than `most_bytes`. Raises
-        SessionGap when a line behind `after` is no longer kept.
+        The first starts right behind `after`. One batch comes even when it is larger than `most_bytes`; small ones are
+        joined up to `joined` bytes. Raises SessionGap when a line behind `after` is no longer kept.
         """
         stream.check(after)
         if after == stream.landed:
@@ -216,7 +218,7 @@ class EventLog:
             raise gap(stream, after, "is no longer kept")
         batches[0] = batches[0].after(after)
         # What came in dribs leaves in one piece: a frame, a write and a wake-up each cost more than the copy.
-        return coalesced(batches, FRAME_BYTES)
+        return coalesced(batches, joined)
 
     async def query(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query on the log's file."""

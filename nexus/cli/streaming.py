@@ -44,7 +44,7 @@ async def _pump(stream: OutputStream, call: Call) -> None:
     # The metadata line is the reader's own, and not counted.
     count = call.printed.lines if call.printed else -1
     async for lines in stream:
-        count += lines.data.count(b"\n")
+        count += lines.data.count(b"\n") if lines.count is None else lines.count
         await call.stdout.write(lines.data, _reached(stream, lines.last, count))
 
 

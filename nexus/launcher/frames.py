@@ -58,7 +58,12 @@ class FrameInvalid(Exception):
 
 def frame(kind: int, payload: bytes = b"") -> bytes:
     """Return one frame's bytes."""
-    return b"%c%b%b" % (kind, len(payload).to_bytes(4, "big"), payload)
+    return head(kind, len(payload)) + payload
+
+
+def head(kind: int, size: int) -> bytes:
+    """Return what stands before a payload of so many bytes."""
+    return b"%c%b" % (kind, size.to_bytes(4, "big"))
 
 
 class FrameReader:

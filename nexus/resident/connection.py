@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from nexus.call import Call, Output
 from nexus.launcher import frames
-from nexus.launcher.frames import FrameInvalid, FrameReader, frame
+from nexus.launcher.frames import FrameInvalid, FrameReader, frame, head
 from nexus.launcher.main import PEER
 from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals, FrameTerminal
 from nexus.resident.prints import COMMAND
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._outgoing: list[bytes] = []
+        self._outgoing: list[bytes | memoryview] = []
         self._held = 0
         self._signals = FrameSignals()
         self._stdin: FrameInput | None = None
@@ -229,19 +229,21 @@ class Connection(asyncio.Protocol):
 
     # What goes out.
 
-    async def send(self, kind: int, payload: bytes) -> None:
+    async def send(self, kind: int, payload: bytes | memoryview) -> None:
         """Send one frame at the launcher's pace. Raises `ReaderGone`."""
         if not self._writable.is_set():
             await self._writable.wait()
         if self._gone:
             raise ReaderGone
-        self._put(frame(kind, payload))
+        # The payload is copied once, when all that is held becomes one write.
+        self._put(head(kind, len(payload)))
+        self._put(payload)
         if self._held >= frames.CHUNK:
             # Now, so that a full line stops the next frame; and others' turn, for this one may never have to wait.
             self._flush()
             await asyncio.sleep(0)
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         """Hold a frame until the loop turns: an answer and its exit status then leave as one write."""
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)

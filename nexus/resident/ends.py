@@ -14,7 +14,7 @@ from nexus.schemas.stream import Printed
 class Line(Protocol):
     """Where frames go to the launcher."""
 
-    async def send(self, kind: int, payload: bytes) -> None:
+    async def send(self, kind: int, payload: bytes | memoryview) -> None:
         """Send one frame at the launcher's pace. Raises `ReaderGone`."""
         ...
 
@@ -31,9 +31,10 @@ class FrameOutput:
     async def write(self, data: bytes, reached: Printed | None = None) -> None:
         """Send all of it, in frames of 64 KiB at most. Raises `ReaderGone`."""
         kind = self._kind if reached is None else frames.LINES
+        view = memoryview(data)
         for start in range(0, len(data), frames.CHUNK):
             self.written = True
-            await self._line.send(kind, data[start : start + frames.CHUNK])
+            await self._line.send(kind, view[start : start + frames.CHUNK])
         if reached is not None:
             await self._line.send(frames.MARK, json.dumps(asdict(reached)).encode())
 
