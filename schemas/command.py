@@ -1,8 +1,7 @@
-"""What a command is: its specification in the index, its handler, and what the handler is given."""
+"""What a command is: its handler, what the handler is given, and its specification (`schemas/specification.py`)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -12,23 +11,53 @@ from nexus.schemas.context import ContextKind, ContextState, ContextUpdate
 from nexus.schemas.errors import NexusError
 from nexus.schemas.front import Forward, Fronts
 from nexus.schemas.model import Model, StrictModel
+from nexus.schemas.specification import (
+    AliasSpec,
+    ChildSpec,
+    CommandCatalog,
+    CommandPath,
+    CommandSpec,
+    Effect,
+    Example,
+    GroupSpec,
+    Node,
+    OptionSpec,
+)
 
 if TYPE_CHECKING:
     from nexus.schemas.session import Session, TransportName
     from nexus.schemas.stream import Printed
 
-CommandPath = tuple[str, ...]
-"""`(namespace, resource, action)`; a built-in such as `help` has one word."""
-
-
-class Effect(StrEnum):
-    """What running a command does to the world; drives `--dry-run`, the `--yes` rule and MCP's annotations."""
-
-    READ = "read"
-    WRITE = "write"
-    DESTRUCTIVE = "destructive"
-    STREAMING = "streaming"
-    IDEMPOTENT = "idempotent"
+__all__ = [
+    "AliasSpec",
+    "AliasStore",
+    "ApiClient",
+    "Args",
+    "Arguments",
+    "ChildSpec",
+    "CommandCatalog",
+    "CommandHandler",
+    "CommandPath",
+    "CommandSpec",
+    "ConfigValue",
+    "Configuration",
+    "ContextStore",
+    "Effect",
+    "Example",
+    "ExecutionContext",
+    "Folders",
+    "ForwardingHandler",
+    "GlobalFlags",
+    "GroupSpec",
+    "NoArguments",
+    "Node",
+    "OptionSpec",
+    "Outcome",
+    "Result",
+    "SessionAccess",
+    "StandardInput",
+    "Terminal",
+]
 
 
 class Arguments(StrictModel):
@@ -42,104 +71,6 @@ class Arguments(StrictModel):
 
 class NoArguments(Arguments):
     """A command without arguments of its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One line that works as written, and what it shows. `needs` are lines to run before it."""
-
-    line: str
-    shows: str
-    needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptionSpec:
-    """One argument of a command, as the parser, help and completion need it."""
-
-    name: str
-    flags: tuple[str, ...] = ()
-    kind: Literal["text", "integer", "number", "boolean", "list", "json"] = "text"
-    metavar: str | None = None
-    required: bool = False
-    positional: bool = False
-    rest: bool = False
-    secret: bool = False
-    stdin: bool = False
-    choices: tuple[str, ...] = ()
-    default: Any = None
-    description: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommandSpec:
-    """All that is known of a command without importing its handler."""
-
-    path: CommandPath
-    handler_id: str
-    handler: str
-    summary: str
-    description: str = ""
-    options: tuple[OptionSpec, ...] = ()
-    effects: tuple[Effect, ...] = (Effect.READ,)
-    context: tuple[ContextKind, ...] = ()
-    session_type: str | None = None
-    command_line_only: bool = False
-    examples: tuple[Example, ...] = ()
-    errors: tuple[str, ...] = ()
-    exit_codes: tuple[int, ...] = ()
-    events: tuple[str, ...] = ()
-    deprecated: str | None = None
-    arguments_schema: dict[str, Any] = field(default_factory=dict)
-    result_schema: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChildSpec:
-    """One name under a group."""
-
-    name: str
-    kind: Literal["group", "command"]
-    summary: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupSpec:
-    """A level of the tree: the root, a namespace or a resource."""
-
-    path: CommandPath
-    summary: str
-    children: tuple[ChildSpec, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class AliasSpec:
-    """Another name for one canonical path."""
-
-    path: CommandPath
-    target: CommandPath
-
-
-Node = CommandSpec | GroupSpec | AliasSpec
-
-
-class CommandCatalog(Protocol):
-    """The face of the registry that commands see: every node by its canonical path."""
-
-    def node(self, path: CommandPath) -> Node | None: ...
-
-    def commands(self, under: CommandPath = ()) -> list[CommandSpec]: ...
-
-    def find(self, words: Sequence[str]) -> CommandSpec | GroupSpec:
-        """Return what the words name, abbreviated, dotted or by an alias as on a command line.
-
-        Raises `CommandNotFound` with the nearest names, `AmbiguousCommand` with all meanings.
-        """
-        ...
-
-    def global_options(self) -> tuple[OptionSpec, ...]:
-        """Return the flags that every command takes."""
-        ...
 
 
 Result = TypeVar("Result")

@@ -1,6 +1,6 @@
 """The event log's SQLite file: batches of lines a row, sessions, spool marks, in one place and one transaction.
 
-Everything here blocks and is called from the log's own threads. Foreign errors leave as those of `schemas/errors.py`.
+Everything here blocks and is called from the log's own threads. Foreign errors leave as those of `schemas/errors`.
 """
 
 import sqlite3

@@ -77,7 +77,7 @@ class EventLog:
         self._chores: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open the file and start the writer. Raises the storage errors of `schemas/errors.py`."""
+        """Open the file and start the writer. Raises the storage errors of `schemas/errors`."""
         self._loop = asyncio.get_running_loop()
         await self._in_thread(self._database.open)
         await self._in_thread(lambda: _begin(self._database, boot_id()))

@@ -32,17 +32,17 @@ _EFFECTS = {
 def error_classes(root: type[NexusError] = NexusError) -> Iterator[type[NexusError]]:
     """Yield every class of error with a code of its own, each before those below it."""
     for child in root.__subclasses__():
-        if "code" in vars(child) and child.__module__ == NexusError.__module__:
+        if "code" in vars(child) and child.__module__.startswith("nexus.schemas.errors."):
             yield child
         if child is not ReportedError:
             yield from error_classes(child)
 
 
 def errors_table() -> str:
-    """Return every error code with its type, its exit status, and what it means."""
+    """Return every error code with its type, its exit status, and what it means, in order of status and code."""
     rows = ["| code | type | exit | again? | means |", "|---|---|---|---|---|"]
     codes: set[str] = set()
-    for error in error_classes():
+    for error in sorted(error_classes(), key=lambda error: (error.exit_status, error.code)):
         if error.code not in codes:
             codes.add(error.code)
             again = "yes" if error.retryable else ""

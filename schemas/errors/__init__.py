@@ -1,0 +1,181 @@
+"""Every error that Nexus tells, as one tree; each class knows its type, code and exit status.
+
+    NexusError
+    ├── ParseError           PARSE_ERROR             2   the words cannot be read
+    │   ├── UnknownOption    UNKNOWN_OPTION          2
+    │   ├── AmbiguousCommand AMBIGUOUS_COMMAND       2
+    │   ├── NotOffered       COMMAND_NOT_OFFERED     2   the command wants a command line of its own
+    │   └── InputInvalid     INPUT_INVALID           2   --input is no JSON object
+    ├── ValidationError      VALIDATION_ERROR        2
+    │   ├── ConfigInvalid    CONFIG_INVALID          2
+    │   ├── ConfirmationRequired CONFIRMATION_REQUIRED 2
+    │   ├── QueryInvalid     QUERY_INVALID           2
+    │   └── PathOutsideRoot  PATH_OUTSIDE_ROOT       2
+    ├── AuthError            AUTHENTICATION_REQUIRED 3
+    │   ├── AuthInvalid      AUTHENTICATION_INVALID  3
+    │   ├── AiKeyMissing     AI_KEY_MISSING          3   a model's provider wants a key
+    │   ├── AiKeyRefused     AI_KEY_REFUSED          3
+    │   └── AiSignInRequired AI_SIGN_IN_REQUIRED     3   a coding agent is not signed in
+    ├── PermissionDenied     PERMISSION_DENIED       3
+    ├── NotFound             RESOURCE_NOT_FOUND      4
+    │   └── CommandNotFound  COMMAND_NOT_FOUND       4
+    ├── BackendError         BACKEND_ERROR           5   …and the storage, git, program, AI and resident errors below it
+    ├── TimeoutExceeded      TIMEOUT                 5
+    ├── Conflict             RESOURCE_CONFLICT       6
+    │   ├── VersionConflict  VERSION_CONFLICT        6
+    │   └── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
+    ├── ContextMissing       CONTEXT_MISSING         7
+    │   └── ContextStale     CONTEXT_STALE           7   the selection's target was deleted
+    ├── SessionError         …                       8   see the Session ABI
+    ├── Interrupted          INTERRUPTED           130   …TERMINATED 143, HUNG_UP 129, READER_GONE 141
+    ├── PluginError          PLUGIN_ERROR            1
+    └── InternalError        INTERNAL_ERROR          1
+        └── ExecutionError   EXECUTION_ERROR         1   a handler raised
+
+An error carries data; its sentence is built from the data. What it carries reaches the envelope as `details`. A class
+lives in the module of its kind; everybody imports it from here.
+"""
+
+from nexus.schemas.errors.access import (
+    AiKeyMissing,
+    AiKeyRefused,
+    AiSignInRequired,
+    AuthError,
+    AuthInvalid,
+    PermissionDenied,
+)
+from nexus.schemas.errors.backend import (
+    AiBackendFailed,
+    AiBackendMissing,
+    AiRateLimited,
+    AiRequestRefused,
+    BackendError,
+    BackendUnavailable,
+    ExtraMissing,
+    GitFailed,
+    OutcomeUnknown,
+    ProgramFailed,
+    ProgramMissing,
+    ResidentUnavailable,
+    ScriptInvalid,
+    StorageCorrupt,
+    StorageFull,
+    StorageLocked,
+    StorageReadOnly,
+    StorageUnsupported,
+    TimeoutExceeded,
+)
+from nexus.schemas.errors.ending import (
+    HungUp,
+    Interrupted,
+    ReaderGone,
+    Terminated,
+)
+from nexus.schemas.errors.error import (
+    ErrorType,
+    NexusError,
+    ReportedError,
+    clipped,
+)
+from nexus.schemas.errors.inside import (
+    ExecutionError,
+    InternalError,
+    OutputInvalid,
+    PluginError,
+)
+from nexus.schemas.errors.session import (
+    ConnectionLost,
+    ResourceUnavailable,
+    SessionClosed,
+    SessionError,
+    SessionExpired,
+    SessionGap,
+    SessionNotFound,
+    SessionTypeMismatch,
+)
+from nexus.schemas.errors.state import (
+    CommandNotFound,
+    Conflict,
+    ContextMissing,
+    ContextStale,
+    FolderOwned,
+    NotFound,
+    VersionConflict,
+)
+from nexus.schemas.errors.usage import (
+    AmbiguousCommand,
+    ConfigInvalid,
+    ConfirmationRequired,
+    InputInvalid,
+    NotOffered,
+    ParseError,
+    PathOutsideRoot,
+    QueryInvalid,
+    UnknownOption,
+    ValidationError,
+)
+
+__all__ = [
+    "AiBackendFailed",
+    "AiBackendMissing",
+    "AiKeyMissing",
+    "AiKeyRefused",
+    "AiRateLimited",
+    "AiRequestRefused",
+    "AiSignInRequired",
+    "AmbiguousCommand",
+    "AuthError",
+    "AuthInvalid",
+    "BackendError",
+    "BackendUnavailable",
+    "CommandNotFound",
+    "ConfigInvalid",
+    "ConfirmationRequired",
+    "Conflict",
+    "ConnectionLost",
+    "ContextMissing",
+    "ContextStale",
+    "ErrorType",
+    "ExecutionError",
+    "ExtraMissing",
+    "FolderOwned",
+    "GitFailed",
+    "HungUp",
+    "InputInvalid",
+    "InternalError",
+    "Interrupted",
+    "NexusError",
+    "NotFound",
+    "NotOffered",
+    "OutcomeUnknown",
+    "OutputInvalid",
+    "ParseError",
+    "PathOutsideRoot",
+    "PermissionDenied",
+    "PluginError",
+    "ProgramFailed",
+    "ProgramMissing",
+    "QueryInvalid",
+    "ReaderGone",
+    "ReportedError",
+    "ResidentUnavailable",
+    "ResourceUnavailable",
+    "ScriptInvalid",
+    "SessionClosed",
+    "SessionError",
+    "SessionExpired",
+    "SessionGap",
+    "SessionNotFound",
+    "SessionTypeMismatch",
+    "StorageCorrupt",
+    "StorageFull",
+    "StorageLocked",
+    "StorageReadOnly",
+    "StorageUnsupported",
+    "Terminated",
+    "TimeoutExceeded",
+    "UnknownOption",
+    "ValidationError",
+    "VersionConflict",
+    "clipped",
+]

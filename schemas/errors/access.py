@@ -1,0 +1,53 @@
+"""Errors of who asks: not signed in, or known and not allowed."""
+
+from nexus.schemas.errors.error import NexusError
+
+
+class AuthError(NexusError):
+    """The server wants you to sign in."""
+
+    type = "auth"
+    code = "AUTHENTICATION_REQUIRED"
+    exit_status = 3
+    sentence = "{server} wants you to sign in."
+    hint = "nexus doctor"
+
+
+class AuthInvalid(AuthError):
+    """The credentials are not valid, or not any more."""
+
+    code = "AUTHENTICATION_INVALID"
+    sentence = "The credentials are not valid, or not any more."
+
+
+class AiKeyMissing(AuthError):
+    """`variable` is the environment variable that holds the key of the back end."""
+
+    code = "AI_KEY_MISSING"
+    sentence = "The back end {backend} wants a key, and {variable} is not set."
+    hint = "Set {variable} in your environment; the key is used for the one command and not kept."
+
+
+class AiKeyRefused(AuthError):
+    """A model's provider refused the key in `variable`."""
+
+    code = "AI_KEY_REFUSED"
+    sentence = "The back end {backend} does not take the key in {variable}."
+    hint = "Set {variable} to a key that is valid there."
+
+
+class AiSignInRequired(AuthError):
+    """A coding agent is not signed in with its provider."""
+
+    code = "AI_SIGN_IN_REQUIRED"
+    sentence = "The coding agent {backend} wants you to sign in."
+    hint = "Run {program} once in a terminal and sign in, or set its key in your environment."
+
+
+class PermissionDenied(NexusError):
+    """You are known, and may not do this."""
+
+    type = "permission"
+    code = "PERMISSION_DENIED"
+    exit_status = 3
+    hint = "nexus help"

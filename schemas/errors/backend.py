@@ -1,0 +1,144 @@
+"""Errors of what does the work: the kernel, its storage, programs, models, and the time that they take."""
+
+from nexus.schemas.errors.error import NexusError
+
+
+class BackendError(NexusError):
+    """The kernel, or a server, failed or answered what cannot be read."""
+
+    type = "backend"
+    code = "BACKEND_ERROR"
+    exit_status = 5
+    hint = "nexus debug kernel status"
+
+
+class BackendUnavailable(BackendError):
+    """The kernel, or a server, cannot be reached."""
+
+    code = "BACKEND_UNAVAILABLE"
+    retryable = True
+
+
+class ResidentUnavailable(BackendError):
+    """The resident process does not start, does not answer, or must not be trusted."""
+
+    code = "RESIDENT_UNAVAILABLE"
+    hint = "NEXUS_RESIDENT=0 runs a command without it."
+
+
+class OutcomeUnknown(BackendError):
+    """The connection ended after a write was sent and before it was answered, and it cannot be told which."""
+
+    code = "OUTCOME_UNKNOWN"
+
+
+class StorageLocked(BackendError):
+    """Another process keeps the database locked."""
+
+    code = "STORAGE_LOCKED"
+    retryable = True
+    sentence = "Another process keeps the database {path} locked."
+
+
+class StorageReadOnly(BackendError):
+    """A folder or a file cannot be written to."""
+
+    code = "STORAGE_READ_ONLY"
+    sentence = "{path} cannot be written to."
+    hint = "Give yourself write access to it, or set NEXUS_HOME to a folder that you can write to."
+
+
+class StorageCorrupt(BackendError):
+    """The database is damaged."""
+
+    code = "STORAGE_CORRUPT"
+    sentence = "The database {path} is damaged: {reason}."
+    hint = "Put a copy of the database back, or move the file away and start anew."
+
+
+class StorageFull(BackendError):
+    """No space is left on the disk."""
+
+    code = "STORAGE_FULL"
+    retryable = True
+    sentence = "No space is left for {path}."
+    hint = "Free some space, then run the command again."
+
+
+class StorageUnsupported(BackendError):
+    """The data folder is on a network file system, where locks cannot be trusted."""
+
+    code = "STORAGE_UNSUPPORTED"
+    sentence = "{path} is on a network file system ({filesystem}), where locks cannot be trusted."
+    hint = "Set NEXUS_HOME to a folder on a local disk."
+
+
+class GitFailed(BackendError):
+    """git could not do what it was asked; its own words are in the message."""
+
+    code = "GIT_FAILED"
+
+
+class ProgramFailed(BackendError):
+    """A program of the user's that a command started did not do its work."""
+
+    code = "PROGRAM_FAILED"
+
+
+class ProgramMissing(BackendError):
+    """A program that a command needs is not on the command's PATH."""
+
+    code = "PROGRAM_MISSING"
+    sentence = "{resource} was not found: there is no {program} on the PATH."
+
+
+class ExtraMissing(BackendError):
+    """A library that only some users need is not installed; `extra` names the extra that brings it."""
+
+    code = "EXTRA_MISSING"
+    sentence = "{feature} needs the extra {extra!r}, which is not installed."
+    hint = "pip install 'nexus-cli[{extra}]'"
+
+
+class AiBackendMissing(BackendError):
+    """No back end is there to answer: no key is set and no program found. `available` names what there could be."""
+
+    code = "AI_BACKEND_MISSING"
+
+
+class AiBackendFailed(BackendError):
+    """A back end did not answer, or not in a way that can be read."""
+
+    code = "AI_BACKEND_FAILED"
+    retryable = True
+
+
+class AiRequestRefused(AiBackendFailed):
+    """A back end refused the request as it is: no such model, too much text. The same again will not help."""
+
+    code = "AI_REQUEST_REFUSED"
+    retryable = False
+
+
+class AiRateLimited(AiBackendFailed):
+    """A model's provider takes no more requests for now; `retryAfterMs` where it says for how long."""
+
+    code = "AI_RATE_LIMITED"
+    sentence = "The back end {backend} takes no more requests for now."
+
+
+class ScriptInvalid(BackendError):
+    """The file behind a `script:` back end cannot be used, or does not have what was said."""
+
+    code = "SCRIPT_INVALID"
+
+
+class TimeoutExceeded(NexusError):
+    """There was no answer in time."""
+
+    type = "timeout"
+    code = "TIMEOUT"
+    exit_status = 5
+    retryable = True
+    sentence = "No answer within {seconds:g} seconds."
+    hint = "Give it longer with --timeout SECONDS."
