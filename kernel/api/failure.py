@@ -31,6 +31,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "BACKEND_UNAVAILABLE": 503,
     "STORAGE_LOCKED": 503,
     "STORAGE_FULL": 507,
+    "RATE_LIMITED": 429,
+    "REQUEST_TOO_LARGE": 413,
 }
 """Where the type alone says too little."""
 

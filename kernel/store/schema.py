@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]
@@ -176,3 +176,23 @@ answers = Table(
     Index("answers_by_age", "created_at"),
 )
 """What was answered under an idempotency key."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    # One JSON object, which begins with its seq; and SHA-256 of the record before it and this one.
+    Column("record", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    # HMAC-SHA256 over both, by a key that is not in the database.
+    Column("seal", LargeBinary, nullable=False),
+)
+"""Where the chain ends: one row."""

@@ -32,13 +32,38 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0003');
+INSERT INTO "alembic_version" VALUES('0004');
 CREATE TABLE answers (
 	"key" TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
 	body BLOB NOT NULL, 
 	created_at TEXT NOT NULL, 
 	PRIMARY KEY ("key")
+);
+CREATE TABLE api_keys (
+	id TEXT NOT NULL, 
+	user_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	hash TEXT NOT NULL, 
+	scopes JSON, 
+	created_at TEXT NOT NULL, 
+	expires_at TEXT, 
+	last_used_at TEXT, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+);
+CREATE TABLE audit (
+	seq INTEGER NOT NULL, 
+	record TEXT NOT NULL, 
+	hash BLOB NOT NULL, 
+	PRIMARY KEY (seq)
+);
+CREATE TABLE audit_head (
+	id INTEGER NOT NULL, 
+	seq INTEGER NOT NULL, 
+	hash BLOB NOT NULL, 
+	seal BLOB NOT NULL, 
+	PRIMARY KEY (id)
 );
 CREATE TABLE chats (
 	id TEXT NOT NULL, 
@@ -51,6 +76,19 @@ CREATE TABLE chats (
 	updated_at TEXT NOT NULL, 
 	PRIMARY KEY (id), 
 	FOREIGN KEY(roadmap_id) REFERENCES roadmaps (id) ON DELETE CASCADE
+);
+CREATE TABLE device_codes (
+	hash TEXT NOT NULL, 
+	user_code TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	user_id TEXT, 
+	interval INTEGER NOT NULL, 
+	polled_at TEXT, 
+	expires_at TEXT NOT NULL, 
+	PRIMARY KEY (hash), 
+	UNIQUE (user_code), 
+	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 CREATE TABLE messages (
 	position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
@@ -92,6 +130,39 @@ CREATE TABLE roadmaps (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+CREATE TABLE role_grants (
+	user_id TEXT NOT NULL, 
+	role_id TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	PRIMARY KEY (user_id, role_id), 
+	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE, 
+	FOREIGN KEY(role_id) REFERENCES roles (id) ON DELETE CASCADE
+);
+CREATE TABLE roles (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	description TEXT, 
+	patterns JSON NOT NULL, 
+	built_in BOOLEAN DEFAULT 0 NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key)
+);
+CREATE TABLE secrets (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	version INTEGER NOT NULL, 
+	rotation JSON, 
+	rotates_at TEXT, 
+	created_at TEXT NOT NULL, 
+	rotated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key)
+);
 CREATE TABLE server_drains (
 	server_id TEXT NOT NULL, 
 	since TEXT NOT NULL, 
@@ -122,9 +193,36 @@ CREATE TABLE templates (
 	PRIMARY KEY (id), 
 	UNIQUE (name_key)
 );
+CREATE TABLE token_families (
+	id TEXT NOT NULL, 
+	user_id TEXT NOT NULL, 
+	current TEXT NOT NULL, 
+	previous TEXT, 
+	rotated_at TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	expires_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+);
+CREATE TABLE users (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	password TEXT, 
+	disabled BOOLEAN DEFAULT 0 NOT NULL, 
+	generation INTEGER DEFAULT 1 NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key)
+);
 CREATE INDEX roadmaps_of_project ON roadmaps (project_id, created_at);
 CREATE INDEX chats_of_roadmap ON chats (roadmap_id, created_at);
 CREATE INDEX messages_of_chat ON messages (chat_id, position);
 CREATE INDEX answers_by_age ON answers (created_at);
 CREATE INDEX ai_sessions_by_age ON ai_sessions (created_at);
 CREATE INDEX ai_messages_of_session ON ai_messages (session_id, position);
+CREATE INDEX role_grants_of_role ON role_grants (role_id);
+CREATE INDEX token_families_of_user ON token_families (user_id);
+CREATE INDEX token_families_by_end ON token_families (expires_at);
+CREATE INDEX api_keys_of_user ON api_keys (user_id);

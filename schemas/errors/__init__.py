@@ -10,16 +10,19 @@
     │   ├── ConfigInvalid    CONFIG_INVALID          2
     │   ├── ConfirmationRequired CONFIRMATION_REQUIRED 2
     │   ├── QueryInvalid     QUERY_INVALID           2
+    │   ├── RequestTooLarge  REQUEST_TOO_LARGE       2
     │   └── PathOutsideRoot  PATH_OUTSIDE_ROOT       2
     ├── AuthError            AUTHENTICATION_REQUIRED 3
     │   ├── AuthInvalid      AUTHENTICATION_INVALID  3
+    │   │   └── TokenExpired TOKEN_EXPIRED           3
     │   ├── AiKeyMissing     AI_KEY_MISSING          3   a model's provider wants a key
     │   ├── AiKeyRefused     AI_KEY_REFUSED          3
     │   └── AiSignInRequired AI_SIGN_IN_REQUIRED     3   a coding agent is not signed in
     ├── PermissionDenied     PERMISSION_DENIED       3
+    │   └── RegistrationClosed REGISTRATION_CLOSED   3
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
-    ├── BackendError         BACKEND_ERROR           5   …and the storage, git, program, AI and resident errors below it
+    ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, git, program, AI, resident ones
     ├── TimeoutExceeded      TIMEOUT                 5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
@@ -43,6 +46,8 @@ from nexus.schemas.errors.access import (
     AuthError,
     AuthInvalid,
     PermissionDenied,
+    RegistrationClosed,
+    TokenExpired,
 )
 from nexus.schemas.errors.backend import (
     AiBackendFailed,
@@ -56,6 +61,7 @@ from nexus.schemas.errors.backend import (
     OutcomeUnknown,
     ProgramFailed,
     ProgramMissing,
+    RateLimited,
     ResidentUnavailable,
     ScriptInvalid,
     StorageCorrupt,
@@ -111,6 +117,7 @@ from nexus.schemas.errors.usage import (
     ParseError,
     PathOutsideRoot,
     QueryInvalid,
+    RequestTooLarge,
     UnknownOption,
     ValidationError,
 )
@@ -156,8 +163,11 @@ __all__ = [
     "ProgramFailed",
     "ProgramMissing",
     "QueryInvalid",
+    "RateLimited",
     "ReaderGone",
+    "RegistrationClosed",
     "ReportedError",
+    "RequestTooLarge",
     "ResidentUnavailable",
     "ResourceUnavailable",
     "ScriptInvalid",
@@ -174,6 +184,7 @@ __all__ = [
     "StorageUnsupported",
     "Terminated",
     "TimeoutExceeded",
+    "TokenExpired",
     "UnknownOption",
     "ValidationError",
     "VersionConflict",

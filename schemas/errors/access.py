@@ -20,6 +20,13 @@ class AuthInvalid(AuthError):
     sentence = "The credentials are not valid, or not any more."
 
 
+class TokenExpired(AuthInvalid):
+    """The access token's time is over; a refresh token gives another."""
+
+    code = "TOKEN_EXPIRED"
+    sentence = "The access token has expired."
+
+
 class AiKeyMissing(AuthError):
     """`variable` is the environment variable that holds the key of the back end."""
 
@@ -51,3 +58,11 @@ class PermissionDenied(NexusError):
     code = "PERMISSION_DENIED"
     exit_status = 3
     hint = "nexus help"
+
+
+class RegistrationClosed(PermissionDenied):
+    """The server takes no registrations: somebody who may makes your account."""
+
+    code = "REGISTRATION_CLOSED"
+    sentence = "This server is closed to registration."
+    hint = "Ask somebody who may to make an account for you: nexus settings user create."

@@ -19,6 +19,15 @@ class BackendUnavailable(BackendError):
     retryable = True
 
 
+class RateLimited(BackendError):
+    """The server takes no more requests from you for now; `retryAfterMs` says for how long."""
+
+    code = "RATE_LIMITED"
+    retryable = True
+    sentence = "The server takes no more requests for now."
+    hint = "Run the command again after the time in retryAfterMs."
+
+
 class ResidentUnavailable(BackendError):
     """The resident process does not start, does not answer, or must not be trusted."""
 

@@ -76,3 +76,11 @@ class PathOutsideRoot(ValidationError):
     code = "PATH_OUTSIDE_ROOT"
     sentence = "The path {path!r} leaves its root folder."
     hint = "nexus agent file browse --path ."
+
+
+class RequestTooLarge(ValidationError):
+    """A request has more bytes than the server takes."""
+
+    code = "REQUEST_TOO_LARGE"
+    sentence = "A request has at most {limit} bytes here."
+    hint = "Send less at once."

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from nexus.kernel.store import account_tables  # noqa: F401 -- adds its tables to the metadata
 from nexus.kernel.store.migrate import configuration, migrate
 from nexus.kernel.store.opening import bring_to_head
 from nexus.kernel.store.schema import REVISIONS, metadata

@@ -1,0 +1,101 @@
+"""Accounts, the audit chain and secrets."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name_key", sa.Text, nullable=False, unique=True),
+        sa.Column("password", sa.Text),
+        sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("generation", sa.Integer, nullable=False, server_default=sa.text("1")),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "roles",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name_key", sa.Text, nullable=False, unique=True),
+        sa.Column("description", sa.Text),
+        sa.Column("patterns", sa.JSON, nullable=False),
+        sa.Column("built_in", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "role_grants",
+        sa.Column("user_id", sa.Text, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("role_id", sa.Text, sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("created_at", sa.Text, nullable=False),
+    )
+    op.create_index("role_grants_of_role", "role_grants", ["role_id"])
+    op.create_table(
+        "token_families",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("user_id", sa.Text, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("current", sa.Text, nullable=False),
+        sa.Column("previous", sa.Text),
+        sa.Column("rotated_at", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.Text, nullable=False),
+    )
+    op.create_index("token_families_of_user", "token_families", ["user_id"])
+    op.create_index("token_families_by_end", "token_families", ["expires_at"])
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("user_id", sa.Text, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False),
+        sa.Column("scopes", sa.JSON),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.Text),
+        sa.Column("last_used_at", sa.Text),
+    )
+    op.create_index("api_keys_of_user", "api_keys", ["user_id"])
+    op.create_table(
+        "device_codes",
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("user_code", sa.Text, nullable=False, unique=True),
+        sa.Column("client", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("user_id", sa.Text, sa.ForeignKey("users.id", ondelete="CASCADE")),
+        sa.Column("interval", sa.Integer, nullable=False),
+        sa.Column("polled_at", sa.Text),
+        sa.Column("expires_at", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("record", sa.Text, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+        sa.Column("seal", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "secrets",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name_key", sa.Text, nullable=False, unique=True),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("rotation", sa.JSON),
+        sa.Column("rotates_at", sa.Text),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("rotated_at", sa.Text, nullable=False),
+    )
