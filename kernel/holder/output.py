@@ -1,7 +1,8 @@
-"""A program's output on its way into the spool, and the three things that hold it back.
+"""A program's output on its way into the spool, and what holds it back.
 
 The disk quota pauses a program whose spool nobody reads; a full disk does; and a sole interactive reader does, which
-wants no more ahead of it than a small window. Each is told by name in `paused`.
+wants no more ahead of it than a small window. Each is told by name in `paused`. Somebody who types elsewhere only slows
+it, for moments that nobody is told of.
 """
 
 import json
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from nexus.kernel.holder.pace import PACED_BYTES, PACED_PAUSE, Pace
 from nexus.kernel.holder.reactor import Reactor, Timer
 from nexus.kernel.holder.spool import Kind, SpoolWriter
 
@@ -34,6 +36,7 @@ class Output:
     def __init__(
         self,
         reactor: Reactor,
+        pace: Pace,
         spool: SpoolWriter,
         limit: int,
         printed: Callable[[], None],
@@ -43,6 +46,8 @@ class Output:
         self.paused: set[str] = set()
         self.active = time.monotonic()
         self._reactor = reactor
+        self._pace = pace
+        self._paced: Timer | None = None
         self._limit = limit
         self._printed = printed
         self._ended = ended
@@ -57,11 +62,16 @@ class Output:
         """Whether somebody may still print."""
         return bool(self._sources)
 
+    @property
+    def windowed(self) -> bool:
+        """Whether a sole interactive reader, a person, has it before them."""
+        return self._window is not None
+
     def listen(self, fd: int, kind: Kind) -> None:
         """Read `fd` until its end."""
         self._sources[fd] = kind
-        if not self.paused:
-            self._reactor.on_readable(fd, lambda: self._pull(fd))
+        if not self.paused and self._paced is None:
+            self._reactor.on_readable(fd, lambda: self._take(fd))
 
     def drop(self) -> None:
         """Read no more. The descriptors stay open."""
@@ -99,16 +109,28 @@ class Output:
                 if self.paused or fd not in self._sources or not self._pull(fd):
                     break
 
-    def _pull(self, fd: int) -> int:
-        """Read what is there, up to `JOINED` bytes, into one record. Return how many bytes it was."""
+    def _take(self, fd: int) -> None:
+        if self.windowed or not self._pace.slow:
+            self._pull(fd)
+            return
+        if self._pull(fd, PACED_BYTES) and not self.paused:
+            self._unwatch()
+            self._paced = self._reactor.after(PACED_PAUSE, self._paced_enough)
+
+    def _paced_enough(self) -> None:
+        self._paced = None
+        self._watch()
+
+    def _pull(self, fd: int, most: int = JOINED) -> int:
+        """Read what is there, up to `most` bytes, into one record. Return how many bytes it was."""
         chunks: list[bytes] = []
         size = 0
         ended = False
         try:
-            while size < JOINED and (data := os.read(fd, JOINED - size)):
+            while size < most and (data := os.read(fd, most - size)):
                 chunks.append(data)
                 size += len(data)
-            ended = size < JOINED
+            ended = size < most
         except BlockingIOError:
             pass
         except OSError:
@@ -154,8 +176,7 @@ class Output:
 
     def _pause(self, reason: str) -> None:
         if not self.paused:
-            for fd in self._sources:
-                self._reactor.on_readable(fd, None)
+            self._unwatch()
         self.paused.add(reason)
 
     def _resume(self, reason: str) -> None:
@@ -164,6 +185,12 @@ class Output:
         self.paused.discard(reason)
         if reason != "window":
             self.tell(Kind.NOTICE, {"resumed": reason})
-        if not self.paused:
-            for fd, kind in list(self._sources.items()):
-                self.listen(fd, kind)
+        self._watch()
+
+    def _unwatch(self) -> None:
+        for fd in self._sources:
+            self._reactor.on_readable(fd, None)
+
+    def _watch(self) -> None:
+        for fd, kind in list(self._sources.items()):
+            self.listen(fd, kind)

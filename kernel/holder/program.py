@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from nexus.kernel.holder import targets
 from nexus.kernel.holder.input import Input
 from nexus.kernel.holder.output import Output
+from nexus.kernel.holder.pace import Pace
 from nexus.kernel.holder.reactor import Callback, Reactor, Timer
 from nexus.kernel.holder.refusal import Refused
 from nexus.kernel.holder.spawn import Ends, start, window_size
@@ -21,6 +22,9 @@ from nexus.kernel.holder.spool import Kind, SpoolWriter
 
 REPAINT_PAUSE = 0.06
 """Long enough for a program to see a size, short enough for nobody else to see it."""
+
+AGAIN = 0.25
+"""A shell that is just about to read its terminal notes a signal, and goes on to wait for a key: it is told twice."""
 
 LAST_WAIT = 1.0
 """How long output is read after KILL: who survived it has a session of its own, and may hold the terminal for ever."""
@@ -34,6 +38,7 @@ class Owner(Protocol):
     """Who holds the programs."""
 
     reactor: Reactor
+    pace: Pace
 
     def printed(self, program: "Program") -> None:
         """The program's spool has grown."""
@@ -54,7 +59,12 @@ class Program:
         self.running = False
         self.watched = False
         self.output = Output(
-            owner.reactor, spool, spec.spool_limit, printed=lambda: owner.printed(self), ended=self._output_ended
+            owner.reactor,
+            owner.pace,
+            spool,
+            spec.spool_limit,
+            printed=lambda: owner.printed(self),
+            ended=self._output_ended,
         )
         self.input = Input(owner.reactor)
         self._owner = owner
@@ -135,6 +145,8 @@ class Program:
     def write(self, data: bytes, writer: str, number: int) -> bool:
         """Take input once; see `Input.take`."""
         self._active = time.monotonic()
+        if self.output.windowed:
+            self._owner.pace.typed()
         return self.input.take(data, writer, number)
 
     def end_input(self) -> None:
@@ -217,7 +229,12 @@ class Program:
         if ladder is None:
             grace = self.spec.grace
             gently = signal.SIGHUP if self.size and reason != "timeout" else signal.SIGTERM
-            ladder = ((gently, 0.0), (signal.SIGTERM, min(grace, 1.0)), (signal.SIGKILL, max(grace - 1.0, 0.0)))
+            ladder = (
+                (gently, 0.0),
+                (gently, min(grace / 4, AGAIN)),
+                (signal.SIGTERM, min(grace, 1.0)),
+                (signal.SIGKILL, max(grace - 1.0, 0.0)),
+            )
         self._climb(list(ladder))
 
     def restart(self, told: Told) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nexus.kernel.holder.connection import Connection
 from nexus.kernel.holder.frames import PROTOCOLS, Head
+from nexus.kernel.holder.pace import Pace
 from nexus.kernel.holder.place import HolderPlace, peer_uid
 from nexus.kernel.holder.program import Program
 from nexus.kernel.holder.reactor import Reactor, Timer
@@ -39,6 +40,7 @@ class Service:
         self, place: HolderPlace, reactor: Reactor, *, idle: float, limits: dict[int, tuple[int, int]]
     ) -> None:
         self.reactor = reactor
+        self.pace = Pace()
         self._place = place
         self._idle = idle
         self._limits = limits

@@ -100,9 +100,9 @@ def test_the_limits_themselves_fit() -> None:
 )
 def test_ten_thousand_characters_take_less_than_five_milliseconds(line: str) -> None:
     def once() -> float:
-        begun = time.perf_counter()
+        begun = time.process_time()
         with suppress(ParseError):
             tokenize(line)
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     assert min(once() for _ in range(10)) < 0.005

@@ -232,16 +232,14 @@ class TestSocketLost:
 
 
 def test_one_command_that_blocks_a_thread_holds_up_no_other(stage: Any) -> None:
-    blocked = begun(stage, "block", "3")
-    before = time.monotonic()
+    blocked = begun(stage, "block", "60")
     assert stage.run("say").status == 0
-    assert time.monotonic() - before < 2
     assert blocked.poll() is None
     blocked.kill()
 
 
 def test_many_that_block_hold_up_no_other(stage: Any) -> None:
-    blocked = [begun(stage, "block", "8") for _ in range(20)]
+    blocked = [begun(stage, "block", "60") for _ in range(20)]
     assert stage.run("block", "0").status == 0
     assert {process.poll() for process in blocked} == {None}
 
