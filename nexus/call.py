@@ -22,6 +22,10 @@ class Output(Protocol):
         ...
 
 
+HAND_OVER = 0
+"""Among the signals: this process gives way to a newer one, which goes on with a stream that can be gone on with."""
+
+
 class Signals(Protocol):
     """The signals that the caller was sent, in their order."""
 

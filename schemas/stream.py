@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-StopReason = Literal["user-requested", "terminated", "hung-up", "timeout", "error"]
-"""Why a reader stops: SIGINT, SIGTERM, SIGHUP, the command's time-out, a fault."""
+StopReason = Literal["user-requested", "terminated", "hung-up", "timeout", "error", "handed-over"]
+"""Why a reader stops: SIGINT, SIGTERM, SIGHUP, the command's time-out, a fault; or it goes on in another process."""
+
+HANDED_OVER = -1
+"""No exit status: what the command's stream has still to say, another process will say."""
 
 STOP_STATUS: dict[StopReason, int] = {
     "user-requested": 130,
@@ -13,6 +16,7 @@ STOP_STATUS: dict[StopReason, int] = {
     "hung-up": 129,
     "timeout": 5,
     "error": 1,
+    "handed-over": HANDED_OVER,
 }
 
 
@@ -43,7 +47,11 @@ class Printed:
 
 
 class OutputStream(Protocol):
-    """Lines as they come, pulled by the printer, so that a slow one slows nothing but this command."""
+    """Lines as they come, pulled by the printer, so that a slow one slows nothing but this command.
+
+    One that another process can go on with has `hands_over = True`: stopped for that reason it says nothing more, and
+    leaves everything that it stands on as it is.
+    """
 
     @property
     def exit_status(self) -> int:

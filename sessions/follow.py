@@ -27,6 +27,14 @@ _stopping: set["asyncio.Task[None]"] = set()
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """A reader has seen what it came for: the command's exit status, and the exit code that its own close tells."""
+
+    status: int
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Follow:
     """What of a session is printed, and how.
 
@@ -34,8 +42,7 @@ class Follow:
     is the least time between two outputs, in seconds: text is joined, other events are sampled. `printed` is how far an
     earlier process came with the same command. `on_stop` is set off when the reader is stopped by a signal: it
     interrupts the session, where the command is one that does. `pass_exit_code` makes the program's exit code the
-    command's own. `until` is shown each line, and returns the command's exit status where the reader is through behind
-    it, None where it goes on.
+    command's own. `until` is shown each line, and says where the reader is through behind it, None where it goes on.
     """
 
     session_id: str
@@ -49,11 +56,13 @@ class Follow:
     printed: Printed | None = None
     on_stop: OnStop | None = None
     pass_exit_code: bool = False
-    until: Callable[[bytes], int | None] | None = None
+    until: Callable[[bytes], Through | None] | None = None
 
 
 class SessionStream:
     """A `LineStream` of one session, over any transport."""
+
+    hands_over = True
 
     def __init__(self, client: SessionClient, asked: Follow) -> None:
         self._client = client
@@ -62,6 +71,7 @@ class SessionStream:
         self._stop: StopReason | None = None
         self._stopped = asyncio.Event()
         self._status = 0
+        self._exit_code: int | None = None
         self._left = None if asked.limit is None else asked.limit - (asked.printed.lines if asked.printed else 0)
         self._until: int | None = None
         self._reached = 0
@@ -85,7 +95,7 @@ class SessionStream:
         self._stop = reason
         self._status = STOP_STATUS[reason]
         self._stopped.set()
-        if self._asked.on_stop is not None:
+        if self._asked.on_stop is not None and reason != "handed-over":
             task = asyncio.create_task(_bounded(self._asked.on_stop(reason)))
             _stopping.add(task)
             task.add_done_callback(_stopping.discard)
@@ -98,13 +108,14 @@ class SessionStream:
             await self._attachment.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Lines]:
+        asked_at = time.time_ns()
         attachment = self._attachment = await self._join()
         joined = attachment.joined
         self._reached = joined.after
         if not self._asked.follow:
             self._until = joined.newest
         if self._asked.printed is None:
-            yield Lines(_metadata(joined), joined.after)
+            yield Lines(_metadata(joined, asked_at), joined.after)
         try:
             async for item in self._shaped(attachment):
                 yield item
@@ -115,6 +126,8 @@ class SessionStream:
                 return
             self._status = _exit_status(error)
             yield Lines(self._own("error", lines.failure(error)) + self._close("error"), self._reached)
+            return
+        if self._stop == "handed-over":
             return
         if self._stop is not None:
             interrupted = self._own("interrupt", lines.interrupt(_told(self._stop)))
@@ -203,12 +216,11 @@ class SessionStream:
         self._last_line = cut.lines[cut.lines.rfind(b"\n", 0, -1) + 1 :]
         return cut
 
-    def _until_through(self, batch: Batch, through: Callable[[bytes], int | None]) -> int:
+    def _until_through(self, batch: Batch, through: Callable[[bytes], Through | None]) -> int:
         """Return the seq behind which the reader is through, that of the last line where it is not."""
         for seq, line in enumerate(batch.lines.splitlines(), batch.first):
-            status = through(line)
-            if status is not None:
-                self._status, self._until = status, seq
+            if (found := through(line)) is not None:
+                self._status, self._exit_code, self._until = found.status, found.exit_code, seq
                 return seq
         return batch.last
 
@@ -220,11 +232,14 @@ class SessionStream:
         return lines.own_line(event, self.session_id, payload, moment)
 
     def _close(self, reason: str) -> bytes:
-        return self._own("close", lines.close(reason, None, self._reached))
+        return self._own("close", lines.close(reason, self._exit_code, self._reached))
 
 
-def _metadata(joined: Joined) -> bytes:
-    """Write the first line. What is stored came before now, so the line then bears the session's own time."""
+def _metadata(joined: Joined, asked_at: int) -> bytes:
+    """Write the first line. It bears a time that nothing behind it is before.
+
+    That is when the stream was asked for, and where something is stored already, when the session was made.
+    """
     session = joined.session
     told = {
         "session": session.model_dump(mode="json", by_alias=True, exclude_none=True),
@@ -233,7 +248,7 @@ def _metadata(joined: Joined) -> bytes:
         "newest": joined.newest,
     }
     stored = joined.newest > joined.after
-    moment = lines.moment_of(rfc3339(session.created_at)) if stored else time.time_ns()
+    moment = lines.moment_of(rfc3339(session.created_at)) if stored else asked_at
     return lines.own_line("metadata", session.session_id, lines.payload(told), moment)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from nexus.schemas.command import ApiClient, StandardInput, Terminal
 from nexus.schemas.errors import NexusError
 from nexus.schemas.session import WindowSize
-from nexus.schemas.stream import STOP_STATUS, Lines, StopReason
+from nexus.schemas.stream import HANDED_OVER, STOP_STATUS, Lines, StopReason
 from nexus.schemas.terminal import TerminalScreen
 from nexus.sessions.client import Attachment, SessionClient
 from nexus.sessions.screen import Screen
@@ -19,6 +19,8 @@ DETACH = b"\x1c"
 
 class AttachedTerminal:
     """An `OutputStream` of the program's own bytes. It ends with the program, at ^\\, and when it is stopped."""
+
+    hands_over = True
 
     def __init__(
         self, client: SessionClient, api: ApiClient, session_id: str, terminal: Terminal, keys: StandardInput
@@ -56,6 +58,8 @@ class AttachedTerminal:
             if text:
                 yield self._shown(text, last)
             await attachment.consumed(last)
+        if self._status == HANDED_OVER:
+            return
         yield Lines(f"{self._screen.undone()}\r\n[{self._said}]\r\n".encode(), attachment.reader.last or 0)
 
     async def aclose(self) -> None:

@@ -27,6 +27,7 @@ from nexus.schemas.errors import (
     PathOutsideRoot,
     PermissionDenied,
     SessionNotFound,
+    ValidationError,
 )
 from nexus.schemas.page import Page
 from nexus.schemas.session import (
@@ -126,7 +127,8 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
     """Run one command in a terminal of its own, and print what it prints until it ends.
 
     The stream's close has its exit code; --exit-code passes it on. An interrupt, or --timeout, ends the command: TERM,
-    then KILL. With --detach the command goes on by itself.
+    then KILL. With --detach the command goes on by itself. With --session-id it is typed into that terminal's shell,
+    which keeps what it changes there and stays open; an interrupt is a ^C.
     """
 
     path = ("agent", "terminal", "run")
@@ -134,6 +136,7 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
     result = Collected
     effects = frozenset({Effect.WRITE, Effect.STREAMING})
     context = ("project",)
+    session_type = "terminal"
     errors = (*STREAM_ERRORS, *TERMINAL_ERRORS)
     events = STREAM_EVENTS
     examples = (
@@ -143,6 +146,8 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
 
     async def execute(self, context: ExecutionContext[RunArguments]) -> OutputStream | Collected:
         args = context.args
+        if context.session is not None:
+            return await self._in_open_one(context, context.session)
 
         def make(client: SessionClient) -> Awaitable[Session]:
             return opened(context, client, args, command=args.command, timeout_seconds=context.flags.timeout)
@@ -151,6 +156,21 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
             session = await make(await client_of(context))
             return Collected(session_id=session.session_id, epoch=1, last_seq=0, truncated=False, events=[])
         stream = await own_stream(context, make, pass_exit_code=args.exit_code)
+        return await collected(stream) if args.collect else stream
+
+    async def _in_open_one(self, context: ExecutionContext[RunArguments], session: Session) -> OutputStream | Collected:
+        from nexus.handlers.agent.typed import typed_stream
+
+        args = context.args
+        if given := sorted(args.model_fields_set & set(PlaceArguments.model_fields)):
+            raise ValidationError.because(
+                f"--{given[0]} is for a new terminal, and --session-id names one that is open.", field=given[0]
+            )
+        client = await client_of(context)
+        stream = await typed_stream(context, client, session, args.command, pass_exit_code=args.exit_code)
+        if args.detach:
+            await stream.aclose()
+            return Collected(session_id=session.session_id, epoch=1, last_seq=0, truncated=False, events=[])
         return await collected(stream) if args.collect else stream
 
 

@@ -28,7 +28,7 @@ from nexus.schemas.errors import Conflict, NexusError, NotFound, ReportedError, 
 from nexus.schemas.model import Model
 from nexus.schemas.page import Page
 from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import Follow, SessionStream
+from nexus.sessions.follow import Follow, SessionStream, Through
 from nexus.sessions.stream import LineStream
 
 MOST_MESSAGE_BYTES = 4 * MOST_CHARACTERS
@@ -53,7 +53,7 @@ class AnswerEnd:
     after: int = 0
     status: int = 0
 
-    def __call__(self, line: bytes) -> int | None:
+    def __call__(self, line: bytes) -> Through | None:
         if line.startswith(b'{"event":"error"'):
             event = json.loads(line)
             if event["seq"] > self.after:
@@ -61,7 +61,7 @@ class AnswerEnd:
         elif line.startswith(b'{"event":"status"'):
             event = json.loads(line)
             if event["payload"]["status"] == "idle" and event["seq"] > self.after:
-                return self.status
+                return Through(self.status)
         return None
 
 

@@ -23,7 +23,7 @@ from nexus.schemas.model import Model
 from nexus.schemas.session import SessionId, TransportName
 from nexus.sessions.access import session_client
 from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import Follow, OnStop, SessionStream
+from nexus.sessions.follow import Follow, OnStop, SessionStream, Through
 from nexus.sessions.stream import LineStream, Printed, StopReason
 
 MOST_COLLECTED = 10_000
@@ -114,7 +114,7 @@ def stream_of(
     printed: Printed | None = None,
     on_stop: OnStop | None = None,
     own: bool = False,
-    until: Callable[[bytes], int | None] | None = None,
+    until: Callable[[bytes], Through | None] | None = None,
 ) -> SessionStream:
     """Return the stream that the flags ask for, behind what an earlier process `printed` of it.
 
@@ -139,11 +139,14 @@ def stream_of(
     return OwnStream(client, asked) if own else SessionStream(client, asked)
 
 
-def interrupting(client: SessionClient, session_id: str) -> OnStop:
-    """Return what interrupts the session when its reader is: for commands whose reader is the one who asked."""
+def interrupting(client: SessionClient, session_id: str, *, always: bool = False) -> OnStop:
+    """Return what interrupts the session when its reader is: for commands whose reader is the one who asked.
+
+    With `always` every other stop does too: what the command began ends with it.
+    """
 
     async def interrupt(reason: StopReason) -> None:
-        if reason == "user-requested":
+        if always or reason == "user-requested":
             await client.interrupt(session_id)
 
     return interrupt

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from nexus.call import Call
+from nexus.call import HAND_OVER, Call
 from nexus.cli.signals import ENDED_BY
 from nexus.schemas.errors import HungUp, Interrupted, Terminated
 from nexus.schemas.stream import STOP_STATUS, OutputStream, Printed, StopReason
@@ -22,7 +22,8 @@ async def print_stream(stream: OutputStream, call: Call, seconds: float | None) 
     Raises what the stream raises before its first lines, and `ReaderGone`.
     """
     pump = asyncio.create_task(_pump(stream, call))
-    stopper = asyncio.create_task(_stop_reason(call, seconds))
+    hands_over = getattr(stream, "hands_over", False)
+    stopper = asyncio.create_task(_stop_reason(call, seconds, hands_over=hands_over))
     try:
         await asyncio.wait((pump, stopper), return_when=asyncio.FIRST_COMPLETED)
         if not pump.done():
@@ -56,11 +57,14 @@ def _reached(stream: OutputStream, last: int, count: int) -> Printed | None:
     return Printed(session_id=session_id, epoch=epoch, seq=last, lines=max(count, 0))
 
 
-async def _stop_reason(call: Call, seconds: float | None) -> StopReason:
+async def _stop_reason(call: Call, seconds: float | None, *, hands_over: bool) -> StopReason:
     try:
         async with asyncio.timeout(seconds):
             while True:
-                ended_by = ENDED_BY.get(await call.signals.next())
+                number = await call.signals.next()
+                if number == HAND_OVER and hands_over:
+                    return "handed-over"
+                ended_by = ENDED_BY.get(number)
                 if ended_by is not None:
                     return _REASONS[ended_by]
     except TimeoutError:

@@ -167,7 +167,8 @@ class _Execution:
             return None
         from nexus.dispatch.session import session_of
 
-        return await session_of(asked.spec, asked.flags, asked.call.environment, around.api)
+        resumed = asked.call.printed is not None
+        return await session_of(asked.spec, asked.flags, asked.call.environment, around.api, resumed=resumed)
 
     def _arguments(self, handler: Handler, raw: dict[str, Any]) -> Arguments:
         broken = [name for name, value in raw.items() if not is_text([name, value])]

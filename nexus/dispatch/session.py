@@ -15,10 +15,11 @@ from nexus.schemas.session import Session
 
 
 async def session_of(
-    spec: CommandSpec, flags: GlobalFlags, environment: Mapping[str, str], api: ApiClient
+    spec: CommandSpec, flags: GlobalFlags, environment: Mapping[str, str], api: ApiClient, *, resumed: bool = False
 ) -> Session | None:
     """Return the session that `--session-id` or NEXUS_SESSION_ID names, checked; None when neither does.
 
+    A command that is `resumed` may find it ended since: its end is what is still to print.
     Raises `SessionNotFound`, `SessionExpired`, `SessionClosed`, `SessionTypeMismatch`.
     """
     named = flags.session_id or environment.get("NEXUS_SESSION_ID")
@@ -30,7 +31,8 @@ async def session_of(
         if error.entry().type == "not_found":
             raise SessionNotFound(session_id=named[:200]) from error
         raise
-    _check(session, spec.session_type)
+    if not resumed:
+        _check(session, spec.session_type)
     return session
 
 

@@ -5,7 +5,7 @@ import logging
 import sys
 from typing import Protocol, cast
 
-from nexus.call import Call, Output
+from nexus.call import HAND_OVER, Call, Output
 from nexus.launcher import frames
 from nexus.launcher.frames import FrameInvalid, FrameReader, frame, head
 from nexus.launcher.main import PEER
@@ -13,6 +13,7 @@ from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals, FrameTerm
 from nexus.resident.prints import COMMAND
 from nexus.resident.request import OtherProtocol, Request, read_request
 from nexus.schemas.errors import ReaderGone
+from nexus.schemas.stream import HANDED_OVER
 
 HELLO_SECONDS = 10.0
 """How long a connection may take to say what it wants."""
@@ -188,7 +189,12 @@ class Connection(asyncio.Protocol):
             status = gone.exit_status
         except Exception as fault:  # noqa: BLE001 -- the dispatcher raises nothing; a broken installation may
             status = await self._tell_fault(fault, call.stdout)
-        self._last(frames.EXIT, b"%d" % status)
+        if status == HANDED_OVER:
+            # Without an exit the launcher takes the stream up with the next resident, behind the last mark.
+            self._flush()
+            self._open_transport().close()
+        else:
+            self._last(frames.EXIT, b"%d" % status)
 
     async def _tell_fault(self, fault: Exception, stdout: Output) -> int:
         from nexus.launcher.failure import INTERNAL_STATUS, internal
@@ -213,6 +219,11 @@ class Connection(asyncio.Protocol):
     def signal(self, number: int) -> None:
         """Send the command a signal, as its launcher would."""
         self._signals.feed(number)
+
+    def hand_over(self) -> None:
+        """Let the next resident go on with a command's stream, where its launcher has something to go on from."""
+        if self._terminal is not None or (self._stdout is not None and self._stdout.marked):
+            self._signals.feed(HAND_OVER)
 
     def give_up(self) -> None:
         """End a command that does not end by itself: its launcher is told so, and its work cancelled."""

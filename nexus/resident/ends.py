@@ -25,6 +25,7 @@ class FrameOutput:
     def __init__(self, line: Line, kind: int, *, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
         self.written = False
+        self.marked = False
         self._line = line
         self._kind = kind
 
@@ -36,6 +37,7 @@ class FrameOutput:
             self.written = True
             await self._line.send(kind, view[start : start + frames.CHUNK])
         if reached is not None:
+            self.marked = True
             await self._line.send(frames.MARK, json.dumps(asdict(reached)).encode())
 
 

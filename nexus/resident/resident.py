@@ -74,6 +74,7 @@ class Resident:
         self._empty = asyncio.Event()
         self._empty.set()
         self._restarts = False
+        self._succeeded = False
         self._idle: asyncio.TimerHandle | None = None
 
     # What its process calls.
@@ -102,6 +103,7 @@ class Resident:
     def end(self, restarts: bool) -> None:
         """Finish what is under way, then leave; `restarts` has a new process take the place."""
         self._restarts = self._restarts or restarts
+        self._succeeded = self._succeeded or restarts
         self._ending.set()
 
     # What its connections call.
@@ -114,6 +116,7 @@ class Resident:
             raise Refused("The resident serves other places than this command's.")
         other = request.version != __version__ or request.site != self._installation.identity
         if other or self._installation.changed():
+            self._succeeded = True  # by the one that this command starts
             self.end(False)
             raise Draining
 
@@ -223,7 +226,11 @@ class Resident:
         self.end(False)
 
     async def _drain(self) -> None:
-        """Let commands finish; then end them as a terminal would; then cancel them; then leave them."""
+        """Let commands finish, streams by the resident that comes; then end them as a terminal would; then cancel
+        them; then leave them."""
+        if self._succeeded:
+            for connection in list(self._connections):
+                connection.hand_over()
         if await self._quiet(DRAIN_SECONDS):
             return
         for connection in list(self._connections):

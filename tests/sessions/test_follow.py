@@ -14,7 +14,7 @@ from nexus.schemas.errors import SessionNotFound
 from nexus.schemas.event import Event
 from nexus.schemas.session import NewSession
 from nexus.sessions.client import SessionClient
-from nexus.sessions.follow import Follow, SessionStream
+from nexus.sessions.follow import Follow, SessionStream, Through
 from nexus.sessions.local import LocalTransport
 from nexus.sessions.stream import Printed
 from tests.sessions.servers import echo_kernel
@@ -228,13 +228,13 @@ async def test_a_throttle_keeps_its_distance_in_time(client):
 async def test_a_stream_ends_behind_the_line_that_it_waits_for(client: SessionClient) -> None:
     session_id = await echo(client, "one", "two", "three")
 
-    def through(line: bytes) -> int | None:
-        return 5 if b'"two' in line else None
+    def through(line: bytes) -> Through | None:
+        return Through(5, exit_code=2) if b'"two' in line else None
 
     stream = SessionStream(client, Follow(session_id, until=through))
     lines = [json.loads(line) for item in [item async for item in stream] for line in item.data.splitlines()]
     assert [line["event"] for line in lines][-2:] == ["data", "close"]
     assert "two" in json.dumps(lines[-2])
-    assert lines[-1]["payload"] == {"reason": "reader", "exitCode": None, "lastSeq": lines[-2]["seq"]}
+    assert lines[-1]["payload"] == {"reason": "reader", "exitCode": 2, "lastSeq": lines[-2]["seq"]}
     assert stream.exit_status == 5
     await stream.aclose()

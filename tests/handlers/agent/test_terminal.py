@@ -143,3 +143,45 @@ async def test_what_cannot_be_is_told(demo):
     assert (await demo("agent terminal open --cols 0")).error["code"] == "VALIDATION_ERROR"
     await demo.all("settings context clear")
     assert (await demo("agent terminal open")).error["code"] == "CONTEXT_MISSING"
+
+
+async def test_a_command_is_typed_into_the_terminal_that_is_named_and_leaves_it_open(demo):
+    session = (await demo("agent terminal open --shell /bin/bash")).data["sessionId"]
+    run_there = f"agent terminal run --session-id {session}"
+    status, events = await streamed(demo, f"{run_there} --command 'cd /; export KEPT=kept\t; (exit 3)'")
+    assert (status, events[-1]["event"]) == (0, "close")
+    assert (events[-1]["payload"]["reason"], events[-1]["payload"]["exitCode"]) == ("reader", 3)
+    status, events = await streamed(demo, f"{run_there} --exit-code --command 'echo $KEPT:$PWD:$((1+1)); false'")
+    assert status == 1
+    assert "kept:/:2\r\n" in printed(events)
+    data = (await demo(f"{run_there} --collect --command 'echo two\necho lines'")).data
+    assert "two\r\nlines\r\n" in printed(data["events"])
+    assert data["exitCode"] == 0
+    assert (await demo(f"session live view {session}")).data["status"] == "active"
+
+
+async def test_an_interrupt_of_a_typed_command_is_a_key_and_no_end_of_its_terminal(demo):
+    session = (await demo("agent terminal open --shell /bin/bash")).data["sessionId"]
+    signals = Signalled()
+    line = f"agent terminal run --session-id {session} --command 'echo g\"\"o; sleep 300'"
+    work = asyncio.create_task(streamed(demo, line, signals))
+    sessions = demo.runtime.kernel.kernel.sessions
+    await eventually(lambda: any(live.readers for live in sessions.live.values()))
+    async with asyncio.timeout(30):
+        while "go\r\n" not in printed((await demo(f"session live events {session} --collect")).data["events"]):  # noqa: ASYNC110 -- asked as a user would
+            await asyncio.sleep(0.05)
+    signals.sent.put_nowait(signal.SIGINT)
+    status, events = await work
+    assert status == 130
+    assert [event["event"] for event in events[-2:]] == ["interrupt", "close"]
+    status, events = await streamed(demo, f"agent terminal run --session-id {session} --command 'echo $?'")
+    assert "130\r\n" in printed(events)
+
+
+async def test_a_terminal_without_a_shell_takes_no_typed_command(demo):
+    python = (await demo("agent terminal open --shell /usr/bin/python3")).data["sessionId"]
+    failed = await demo(f"agent terminal run --session-id {python} --command ls")
+    assert (failed.error["code"], "python3" in failed.error["message"]) == ("VALIDATION_ERROR", True)
+    shell = (await demo("agent terminal open --shell /bin/bash")).data["sessionId"]
+    failed = await demo(f"agent terminal run --session-id {shell} --cwd sub --command ls")
+    assert failed.error["code"] == "VALIDATION_ERROR"

@@ -88,3 +88,19 @@ def test_a_reader_that_goes_ends_the_stream(home: Any, tmp_path: Path) -> None:
     project(home)
     done = home.shell('"$NEXUS" agent terminal run --command "seq 1 100000" | head -n 3', cwd=tmp_path)
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.timeout(300)
+def test_a_run_goes_on_over_restarts_of_its_resident(home: Any) -> None:
+    project(home)
+    running = home.start("agent", "terminal", "run", "--command", SLOWLY.format(lines=30_000))
+    printed = bytearray()
+    for _ in range(2):
+        more = os.read(running.stdout.fileno(), 1 << 16)
+        assert more
+        printed += more
+        assert home.run("debug", "kernel", "restart").status == 0
+    rest, complaints = running.communicate(timeout=200)
+    events = whole(bytes(printed + rest))
+    assert outputs(events).split() == [f"line-{number}" for number in range(1, 30_001)], complaints
+    assert (events[-1]["payload"]["exitCode"], running.returncode) == (0, 0)
