@@ -25,7 +25,7 @@ from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
-from nexus.kernel.sessions.part import SessionsPart
+from nexus.kernel.sessions_part import SessionsPart
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire

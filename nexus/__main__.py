@@ -10,8 +10,9 @@ def main() -> None:
 
         sys.exit(run_here(sys.argv[1:]))
     from nexus.launcher.main import main as launch
+    from nexus.start import alone
 
-    launch(__file__.rsplit("/", 2)[0], sys.argv[1:])
+    launch(__file__.rsplit("/", 2)[0], sys.argv[1:], alone)
 
 
 if __name__ == "__main__":

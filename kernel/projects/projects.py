@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.events import ProjectDeleted
 from nexus.kernel.git.address import Address, parse_address
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.content import ContentFolders, clone_target, remove, users_folder
-from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.store.lookup import changed_values, count, find, refuse_taken, values_of
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, delete, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.events import RoadmapActivity
 from nexus.kernel.part import Part, Surroundings
-from nexus.kernel.projects.events import RoadmapActivity
 from nexus.kernel.store.lookup import changed_values, count, find, values_of
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import name_key, new_id, now

@@ -3,8 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
+from nexus.kernel.events import ProjectDeleted, RoadmapActivity
 from nexus.kernel.part import Part, Surroundings
-from nexus.kernel.projects.events import ProjectDeleted, RoadmapActivity
 from nexus.kernel.sessions.driver import Driver
 from nexus.kernel.store.lookup import find
 from nexus.kernel.store.schema import roadmaps

@@ -7,8 +7,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from nexus.kernel.store.connection import connect
 from nexus.kernel.store.failures import told_as_storage
-from nexus.kernel.store.opening import connect
 from nexus.schemas.errors import StorageCorrupt
 
 SCRIPTS = Path(__file__).with_name("migrations")

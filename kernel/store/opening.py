@@ -5,23 +5,10 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
+from nexus.kernel.store.connection import connect
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.schema import HEAD, REVISIONS
 from nexus.schemas.errors import VersionConflict
-
-
-def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """Open a connection that begins no transaction by itself and compares letters of every alphabet."""
-    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-    try:
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA synchronous=NORMAL")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    # SQLite's own lower() knows ASCII only. No index uses it, so the file reads the same elsewhere.
-    connection.create_function("lower", 1, _lower, deterministic=True)
-    return connection
 
 
 def bring_to_head(path: Path, busy_seconds: float) -> None:
@@ -67,7 +54,3 @@ def _make(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _lower(value: str | float | bytes | None) -> str | float | bytes | None:
-    return value.casefold() if isinstance(value, str) else value

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool
 
+from nexus.kernel.store.connection import connect
 from nexus.kernel.store.failures import told_as_storage
-from nexus.kernel.store.opening import bring_to_head, connect
+from nexus.kernel.store.opening import bring_to_head
 from nexus.schemas.errors import BackendUnavailable
 
 Result = TypeVar("Result")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.events import ProjectDeleted
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.content import ContentFolders
-from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.sessions.output import SessionOutput
 from nexus.kernel.terminals.driver import TerminalDriver
 from nexus.kernel.terminals.folder import ProjectFolders

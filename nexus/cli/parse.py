@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.dispatch.validation import is_text
+from nexus.registry.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import Resolution, resolve, split_dotted
 from nexus.schemas.command import CommandPath, CommandSpec, GlobalFlags, GroupSpec, OptionSpec

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.cli.flags import OUTPUT_FORMATS
 from nexus.cli.parse import Parsed, command_of, parse
 from nexus.cli.signals import ENDED_BY
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
@@ -13,7 +12,9 @@ from nexus.dispatch.faults import execution_error
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of, request_id_of
 from nexus.output.log import log_line
-from nexus.output.render import Screen, render
+from nexus.output.render import render
+from nexus.output.screen import Screen
+from nexus.registry.flags import OUTPUT_FORMATS
 from nexus.schemas.command import GlobalFlags
 from nexus.schemas.envelope import failure, new_request_id
 from nexus.schemas.errors import NexusError, NotOffered, ReaderGone
@@ -71,7 +72,7 @@ class _CommandLine:
 
     def _read_line(self, forward: Forward) -> Invocation:
         """Read the line that takes the place of the words. Raises what parsing raises."""
-        from nexus.exec.line import parse_line
+        from nexus.cli.line import parse_line
 
         words, parsed = parse_line(self._runtime.index, forward.line, self._flags)
         self._call = replace(self._call, argv=tuple(words))

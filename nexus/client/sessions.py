@@ -10,7 +10,7 @@ from nexus.schemas.session import TransportName
 if TYPE_CHECKING:
     import httpx
 
-    from nexus.dispatch.runtime import KernelProvider
+    from nexus.client.provider import KernelProvider
     from nexus.sessions.client import SessionClient
     from nexus.sessions.transport import Transport
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nexus.cli.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.completion.live import Source, source_of
 from nexus.completion.words import Typed
+from nexus.registry.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.registry.index import CommandIndex
 from nexus.registry.resolve import resolve, split_dotted
 from nexus.schemas.command import CommandPath, CommandSpec, GroupSpec, OptionSpec

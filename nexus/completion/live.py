@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nexus.cli.flags import GLOBAL_OPTIONS
 from nexus.dispatch.dispatcher import Answer
 from nexus.exec.runner import Request, Runner
+from nexus.registry.flags import GLOBAL_OPTIONS
 from nexus.schemas.command import CommandPath, CommandSpec, OptionSpec
 
 MOST_VALUES = 200

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from nexus.exec.tokenizer import tokenize
+from nexus.cli.tokenizer import tokenize
 from nexus.schemas.errors import ParseError
 
 _LAST_BLANK = re.compile(r"[ \t\r\n]")

@@ -16,7 +16,6 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.dispatch.again import check_again
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
-from nexus.dispatch.fronts import CommandFronts
 from nexus.dispatch.inputs import arguments_from_input
 from nexus.dispatch.permission import check_permission
 from nexus.dispatch.reach import Reach
@@ -195,7 +194,7 @@ class _Execution:
             stdin=asked.call.stdin,
             aliases=self._runtime.aliases,
             folders=self._runtime.folders,
-            fronts=CommandFronts(asked.call, asked.flags, self._runtime),
+            fronts=self._runtime.fronts(asked.call, asked.flags, self._runtime),
             cwd=asked.call.cwd,
             environment=asked.call.environment,
             request_id=asked.request_id,

@@ -1,37 +1,39 @@
 """What outlives a command: the index, the handlers, the places, the connections and the local kernel."""
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from nexus.call import Call
+from nexus.client.provider import KernelProvider
 from nexus.registry.aliases import UserAliases
 from nexus.registry.index import CommandIndex
 from nexus.registry.registry import IndexedHandlers
-from nexus.schemas.command import Folders
+from nexus.schemas.command import Folders, GlobalFlags
+from nexus.schemas.front import Fronts
 
 if TYPE_CHECKING:
     import httpx
 
     from nexus.client.api import Connections
     from nexus.client.sessions import SessionWays
-    from nexus.schemas.session import TransportName
-    from nexus.sessions.transport import Transport
-
-
-class KernelProvider(Protocol):
-    """The kernel of the local profile: in this process, or behind its owner's socket."""
-
-    async def transport(self) -> "httpx.AsyncBaseTransport": ...
-
-    async def session_transport(self, name: "TransportName") -> "Transport":
-        """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
-        ...
 
 
 class Runtime:
-    """One a process. A one-shot command makes one for itself, the resident one for all commands."""
+    """One a process. A one-shot command makes one for itself, the resident one for all commands.
 
-    def __init__(self, kernel: KernelProvider, folders: Folders, index: CommandIndex | None = None) -> None:
+    `fronts` makes what a command may start on this runtime: they dispatch commands themselves, so they come from above.
+    """
+
+    def __init__(
+        self,
+        kernel: KernelProvider,
+        folders: Folders,
+        fronts: "Callable[[Call, GlobalFlags, Runtime], Fronts]",
+        index: CommandIndex | None = None,
+    ) -> None:
         self.kernel = kernel
         self.folders = folders
+        self.fronts = fronts
         self.index = index or CommandIndex.built_in()
         self.handlers = IndexedHandlers(self.index)
         self.aliases = UserAliases(folders.config / "aliases.json", self.index)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nexus.call import Call
-from nexus.cli.flags import GLOBAL_OPTIONS
+from nexus.cli.line import flags_over, parse_line
 from nexus.cli.parse import Parsed, command_of
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import by_argument_name
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of, request_id_of
-from nexus.exec.line import flags_over, parse_line
+from nexus.registry.flags import GLOBAL_OPTIONS
 from nexus.registry.resolve import resolve, split_dotted
 from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
 from nexus.schemas.envelope import failure, new_request_id

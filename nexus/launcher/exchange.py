@@ -1,20 +1,28 @@
-"""One command's talk with the resident: frames to this process's ends, stdin and signals to the resident."""
+"""One command's talk with the resident: its socket, what is said first, and the frames from then on."""
 
-import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import _socket
 import posix
+import sys
 
 from nexus.launcher import frames
 from nexus.launcher.frames import FrameReader, frame
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    # Type checkers know this name too; typing would cost the launcher a third of its budget.
-    from collections.abc import Callable
-    from typing import NoReturn
+from nexus.launcher.process import (
+    LEAVING,
+    encode,
+    folder,
+    identity,
+    leave,
+    limits,
+    mask,
+    window,
+    write_all,
+    write_stdout,
+)
 
 SILENCE_SECONDS = 10.0
 """After so long without a frame the resident is asked whether it still lives; after as long again it does not."""
+
+PAUSE_SECONDS = 0.02
 
 EXITED = "exited"
 REFUSED = "refused"
@@ -26,12 +34,112 @@ LOST = "lost"
 SILENT = "silent"
 """The resident is there and does not answer."""
 
-LEAVING = {_signal.SIGINT: 130, _signal.SIGTERM: 143, _signal.SIGHUP: 129}
-READER_GONE = 141
+
+PEER = (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, getattr(_socket, "SO_PEERCRED", 17), 12)
+"""Level, option and size of the credentials of a socket's other end; the uid is bytes 4 to 8 in both layouts."""
 
 
-class Unwritable(Exception):
-    """stdout takes no more, and not because its reader went away: closed, or no space left."""
+class Unavailable(Exception):
+    """The resident cannot be had. `code` is an error's code; `fatal` says that running without it would be wrong, and
+    `printed` that stdout has begun to be written."""
+
+    def __init__(self, reason: str, *, code: str = "RESIDENT_UNAVAILABLE", fatal: bool = False, hint: str = "") -> None:
+        super().__init__(reason)
+        self.printed = False
+        self.reason = reason
+        self.code = code
+        self.fatal = fatal
+        self.hint = hint
+
+
+def reach(path: str, runtime: str) -> _socket.socket | None:
+    """Connect to a socket in a folder that is ours alone; None when nobody listens. Raises `Unavailable`."""
+    if not private(runtime):
+        return None
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    connection.settimeout(SILENCE_SECONDS)
+    try:
+        connection.connect(encode(path))
+    except BlockingIOError:
+        # The backlog is full: a thousand commands at once.
+        connect_patiently(connection, encode(path), SILENCE_SECONDS)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except OSError as error:
+        connection.close()
+        raise Unavailable(f"{path} cannot be connected to: {error.strerror}.") from error
+    owner = int.from_bytes(connection.getsockopt(*PEER)[4:8], sys.byteorder)
+    if owner != posix.geteuid():
+        raise Unavailable(f"The process that listens at {path} belongs to another user (uid {owner}).", fatal=True)
+    return connection
+
+
+def private(runtime: str) -> bool:
+    """Say whether the folder is there. Raises `Unavailable` unless it is a real one, ours, and closed to others."""
+    try:
+        found = posix.lstat(runtime)
+    except OSError:
+        return False
+    if found.st_uid != posix.geteuid():
+        problem = f"belongs to another user (uid {found.st_uid})"
+    elif found.st_mode & 0o170000 != 0o040000:
+        problem = "is no folder"
+    elif found.st_mode & 0o077:
+        problem = f"is open to others (mode {found.st_mode & 0o777:o})"
+    else:
+        return True
+    raise Unavailable(
+        f"{runtime} {problem}: a socket in it cannot be trusted.",
+        fatal=True,
+        hint=f"Make {runtime} yours alone (mode 700) or remove it; else set XDG_RUNTIME_DIR to a folder of your own.",
+    )
+
+
+def connect_patiently(connection: _socket.socket, path: bytes, seconds: float) -> None:
+    """Connect to a socket whose backlog is full, when there is room. Raises `Unavailable`."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unavailable("The resident takes no more commands.", fatal=True) from None
+            time.sleep(PAUSE_SECONDS)
+        except OSError as error:
+            raise Unavailable(f"The resident cannot be connected to: {error.strerror}.") from error
+        else:
+            return
+
+
+def hello(version: str, site: str, key: str, argv: list[bytes], *, again: bool = False, reached: bytes = b"") -> bytes:
+    """Return the payload of a HELLO: fields with a NUL between, which none of them can contain.
+
+    protocol, version, site folder's identity, key of the places, cwd, umask, columns, rows, terminals (three digits,
+    one each for stdin, stdout, stderr), again, the position that a stream reached, limits, how many words, the words,
+    the environment as NAME=value.
+    """
+    columns, rows = window()
+    fields = [
+        b"%d" % frames.PROTOCOL,
+        version.encode(),
+        identity(site),
+        key.encode(),
+        folder(),
+        b"%d" % mask(),
+        b"%d" % columns,
+        b"%d" % rows,
+        b"".join(b"1" if posix.isatty(end) else b"0" for end in (0, 1, 2)),
+        b"1" if again else b"0",
+        reached,
+        limits(),
+        b"%d" % len(argv),
+        *argv,
+    ]
+    fields += [b"%b=%b" % item for item in posix.environ.items()]
+    return b"\0".join(fields)
 
 
 class Exchange:
@@ -116,7 +224,8 @@ class Exchange:
         elif kind == frames.RAW:
             from nexus.launcher.terminal import take
 
-            take(self)
+            take(self.tell)
+            self.holds_terminal = True
         elif kind in (frames.REFUSED, frames.DRAINING):
             self.reason = payload
             return REFUSED if kind == frames.REFUSED else DRAINING
@@ -169,54 +278,3 @@ class Exchange:
         except OSError:
             # The main line finds the end of the connection when it reads.
             return
-
-
-def write_stdout(data: bytes) -> None:
-    """Write to stdout, at its reader's pace. Raises `Unwritable`; ends the process when the reader is gone."""
-    try:
-        write_all(1, data)
-    except BrokenPipeError:
-        end(READER_GONE)
-    except OSError as error:
-        raise Unwritable(error.strerror) from error
-
-
-def write_all(end: int, data: bytes) -> None:
-    """Write everything, however little the descriptor takes at a time."""
-    written = 0
-    while written < len(data):
-        try:
-            written += posix.write(end, data[written:] if written else data)
-        except BlockingIOError:
-            from nexus.launcher.standard_input import until_writable
-
-            until_writable(end)
-
-
-def leave(status: int, *, by_signal: int = 0) -> "NoReturn":
-    """End this process now; after ^C on a terminal by the signal itself, so that a shell's loop stops too."""
-    if by_signal == _signal.SIGINT:
-        put_back()
-        try:
-            posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
-        except OSError:
-            end(status)
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-        posix.kill(posix.getpid(), _signal.SIGINT)
-    end(status)
-
-
-at_end: "list[Callable[[], None]]" = []
-"""What puts back what this process changed outside itself."""
-
-
-def end(status: int) -> "NoReturn":
-    """End this process without tearing the interpreter down: nothing of it is left to close."""
-    put_back()
-    posix._exit(status)  # noqa: SLF001 -- public under the name os._exit, but os is not imported
-
-
-def put_back() -> None:
-    """Undo what was changed outside this process."""
-    while at_end:
-        at_end.pop()()

@@ -5,8 +5,8 @@ import posix
 import time
 from contextlib import suppress
 
-from nexus.launcher.exchange import LEAVING, write_all
-from nexus.launcher.main import Unavailable
+from nexus.launcher.exchange import Unavailable
+from nexus.launcher.process import LEAVING, write_all
 
 SIGNALS = {130: ("INTERRUPTED", "Interrupted."), 143: ("TERMINATED", "Terminated.")}
 BACKEND_STATUS = 5

@@ -3,49 +3,32 @@
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import _socket
 import posix
-import sys
 
 from nexus import __version__, places
 from nexus.launcher.exchange import (
     DRAINING,
     EXITED,
-    LEAVING,
     LOST,
     NEVER_BEGUN,
     REFUSED,
-    SILENCE_SECONDS,
     SILENT,
     Exchange,
-    Unwritable,
-    leave,
+    Unavailable,
+    hello,
+    reach,
 )
 from nexus.launcher.frames import FrameInvalid
-from nexus.launcher.hello import decode, encode, folder, hello
+from nexus.launcher.process import LEAVING, Unwritable, decode, encode, folder, leave, variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Type checkers know this name too; typing and types would cost the launcher half of its budget.
+    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn
 
 ATTEMPTS = 5
 """How many residents may end or hand over under one command, or under a stream that does not come on."""
-
-PEER = (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, getattr(_socket, "SO_PEERCRED", 17), 12)
-"""Level, option and size of the credentials of a socket's other end; the uid is bytes 4 to 8 in both layouts."""
-
-
-class Unavailable(Exception):
-    """The resident cannot be had. `code` is an error's code; `fatal` says that running without it would be wrong, and
-    `printed` that stdout has begun to be written."""
-
-    def __init__(self, reason: str, *, code: str = "RESIDENT_UNAVAILABLE", fatal: bool = False, hint: str = "") -> None:
-        super().__init__(reason)
-        self.printed = False
-        self.reason = reason
-        self.code = code
-        self.fatal = fatal
-        self.hint = hint
 
 
 class Signalled(BaseException):
@@ -56,10 +39,13 @@ class Signalled(BaseException):
         self.number = number
 
 
-def main(site: str, argv: list[str]) -> "NoReturn":
-    """Run a command and end the process with its exit status. `site` is the folder that holds this package."""
+def main(site: str, argv: list[str], alone: "Callable[[Command, str], int]") -> "NoReturn":
+    """Run a command and end the process with its exit status. `site` is the folder that holds this package.
+
+    `alone` runs it in this process where no resident does, and is told why none does.
+    """
     keep_standard_ends()
-    command = Command(site, argv)
+    command = Command(site, argv, alone)
     command.take_signals()
     try:
         status = command.run()
@@ -85,9 +71,10 @@ def main(site: str, argv: list[str]) -> "NoReturn":
 class Command:
     """One command on its way to a resident, and to the next one if that ends under it."""
 
-    def __init__(self, site: str, argv: list[str]) -> None:
+    def __init__(self, site: str, argv: list[str], alone: "Callable[[Command, str], int]") -> None:
         self.site = site
         self.argv = argv
+        self.alone = alone
         self.places = places.find(variable, decode(folder()))
         self.exchange: Exchange | None = None
         self.again = False
@@ -112,20 +99,14 @@ class Command:
     def run(self) -> int:
         """Have the command answered and return its exit status. Raises `Unavailable`, `Unwritable`, `Signalled`."""
         if posix.environ.get(b"NEXUS_RESIDENT") == b"0":
-            return self.alone("")
+            return self.alone(self, "")
         try:
             return self.handed_over()
         except Unavailable as unavailable:
             if unavailable.fatal:
                 unavailable.printed = unavailable.printed or bool(self.reached)
                 raise
-            return self.alone(unavailable.reason)
-
-    def alone(self, reason: str) -> int:
-        """Run the same dispatcher in this process; `reason` is why no resident did."""
-        from nexus.launcher.alone import run_alone
-
-        return run_alone(self, reason)
+            return self.alone(self, unavailable.reason)
 
     def handed_over(self) -> int:
         """Have a resident answer. Raises `Unavailable`, `Unwritable`, `Signalled`."""
@@ -193,52 +174,6 @@ class Command:
         return Starter(self.places, self.site).connection(self.drained)
 
 
-def reach(path: str, runtime: str) -> _socket.socket | None:
-    """Connect to a socket in a folder that is ours alone; None when nobody listens. Raises `Unavailable`."""
-    if not private(runtime):
-        return None
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    connection.settimeout(SILENCE_SECONDS)
-    try:
-        connection.connect(encode(path))
-    except BlockingIOError:
-        # The backlog is full: a thousand commands at once.
-        from nexus.launcher.starter import connect_patiently
-
-        connect_patiently(connection, encode(path), SILENCE_SECONDS)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except OSError as error:
-        connection.close()
-        raise Unavailable(f"{path} cannot be connected to: {error.strerror}.") from error
-    owner = int.from_bytes(connection.getsockopt(*PEER)[4:8], sys.byteorder)
-    if owner != posix.geteuid():
-        raise Unavailable(f"The process that listens at {path} belongs to another user (uid {owner}).", fatal=True)
-    return connection
-
-
-def private(runtime: str) -> bool:
-    """Say whether the folder is there. Raises `Unavailable` unless it is a real one, ours, and closed to others."""
-    try:
-        found = posix.lstat(runtime)
-    except OSError:
-        return False
-    if found.st_uid != posix.geteuid():
-        problem = f"belongs to another user (uid {found.st_uid})"
-    elif found.st_mode & 0o170000 != 0o040000:
-        problem = "is no folder"
-    elif found.st_mode & 0o077:
-        problem = f"is open to others (mode {found.st_mode & 0o777:o})"
-    else:
-        return True
-    raise Unavailable(
-        f"{runtime} {problem}: a socket in it cannot be trusted.",
-        fatal=True,
-        hint=f"Make {runtime} yours alone (mode 700) or remove it; else set XDG_RUNTIME_DIR to a folder of your own.",
-    )
-
-
 def keep_standard_ends() -> None:
     """Fill closed standard descriptors, so that no socket becomes stdout. Writing to a filled one still fails."""
     for end in (0, 1, 2):
@@ -246,9 +181,3 @@ def keep_standard_ends() -> None:
             posix.fstat(end)
         except OSError:
             posix.open("/dev/null", posix.O_WRONLY if end == 0 else posix.O_RDONLY)
-
-
-def variable(name: str) -> str | None:
-    """Return a variable of this process's environment."""
-    value = posix.environ.get(name.encode())
-    return None if value is None else decode(value)

@@ -2,7 +2,7 @@
 
 import posix
 
-from nexus.launcher.hello import decode, encode
+from nexus.launcher.process import decode, encode
 
 
 class Record:

@@ -7,9 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from nexus.launcher.exchange import end
-from nexus.launcher.hello import encode
-from nexus.launcher.main import variable
+from nexus.launcher.process import encode, end, variable
 from nexus.places import Places, own_runtime, user_home
 
 READY = b"ready"

@@ -7,7 +7,7 @@ import posix
 import time
 from contextlib import suppress
 
-from nexus.launcher.main import Unavailable, private, reach
+from nexus.launcher.exchange import PAUSE_SECONDS, Unavailable, private, reach
 from nexus.launcher.record import Record, read_record
 from nexus.launcher.spawn import spawn
 from nexus.places import Places
@@ -20,7 +20,6 @@ STARTS = 3
 """How many residents may start and be gone again, idle or stopped, before the command reaches one."""
 BIND_SECONDS = 10.0
 """How long a resident that holds the places may take to listen: it starts, or its socket was taken away."""
-PAUSE_SECONDS = 0.02
 
 
 class Starter:
@@ -159,19 +158,3 @@ def make_private(folder: str) -> None:
         make_private(folder.rpartition("/")[0])
         with suppress(FileExistsError):
             posix.mkdir(folder, 0o700)
-
-
-def connect_patiently(connection: _socket.socket, path: bytes, seconds: float) -> None:
-    """Connect to a socket whose backlog is full, when there is room. Raises `Unavailable`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            connection.connect(path)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Unavailable("The resident takes no more commands.", fatal=True) from None
-            time.sleep(PAUSE_SECONDS)
-        except OSError as error:
-            raise Unavailable(f"The resident cannot be connected to: {error.strerror}.") from error
-        else:
-            return

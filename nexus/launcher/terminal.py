@@ -5,24 +5,27 @@ import posix
 import termios
 
 from nexus.launcher import frames
-from nexus.launcher.exchange import Exchange, at_end, write_stdout
 from nexus.launcher.frames import frame
+from nexus.launcher.process import at_end, write_stdout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLEARED = b"\x1b[?1049l\x1b[0m\x1b[H\x1b[2J"
 """What a resident that died had shown is taken away: the next one shows it again."""
 
 
-def take(exchange: Exchange) -> None:
-    """Make the terminal raw, and tell the resident of every change of its size."""
+def take(tell: "Callable[[bytes], None]") -> None:
+    """Make the terminal raw, and tell the resident, by frames, of every change of its size."""
     if at_end:
         write_stdout(CLEARED)
     make_raw()
-    exchange.holds_terminal = True
 
     def changed(_number: int, _frame: object) -> None:
         size = size_of(0)
         if size is not None:
-            exchange.tell(frame(frames.WINDOW, b"%d %d" % size))
+            tell(frame(frames.WINDOW, b"%d %d" % size))
 
     _signal.signal(_signal.SIGWINCH, changed)
 

@@ -14,11 +14,11 @@ from mcp.shared.exceptions import MCPError
 
 from nexus import __version__
 from nexus.call import Call
+from nexus.cli.line import flags_over
 from nexus.dispatch.dispatcher import Answer
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of
 from nexus.exec.collect import collected
-from nexus.exec.line import flags_over
 from nexus.exec.runner import Request, Runner
 from nexus.mcp.tools import DISCOVERY, ENVELOPE_SCHEMA, INSTRUCTIONS, Namespace, Offer
 from nexus.output.log import log_line

@@ -9,7 +9,7 @@ from rich.json import JSON
 from rich.table import Table
 from rich.text import Text
 
-from nexus.output.render import Screen
+from nexus.output.screen import Screen
 
 _MOST_COLUMNS = 8
 _LONG_FIELDS = ("content", "diff")

@@ -1,20 +1,11 @@
 """The bytes of an envelope in the format that was asked for."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from nexus.output.screen import Screen
 from nexus.schemas.envelope import Envelope
-
-
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """What is known of the end that an answer goes to."""
-
-    is_terminal: bool
-    columns: int = 80
-    colour: bool = False
 
 
 def render(envelope: Envelope, output: str, screen: Screen) -> bytes:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import nexus.handlers
-from nexus.cli.flags import GLOBAL_FLAGS
+from nexus.registry.flags import GLOBAL_FLAGS
 from nexus.registry.index import BUILT_IN_INDEX, write_index
 from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import CommandHandler, CommandPath

@@ -189,7 +189,7 @@ class CommandIndex:
 
     def global_options(self) -> tuple[OptionSpec, ...]:
         """Return the flags that every command takes."""
-        from nexus.cli.flags import GLOBAL_OPTIONS
+        from nexus.registry.flags import GLOBAL_OPTIONS
 
         return GLOBAL_OPTIONS
 

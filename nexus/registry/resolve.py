@@ -1,10 +1,19 @@
 """From words to a node of the tree: exact names win, a unique prefix resolves for people, the rest is a clear error."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from nexus.registry.index import CommandIndex
-from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec, Effect, GroupSpec
+from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec, Effect, GroupSpec, Node
 from nexus.schemas.errors import AmbiguousCommand, CommandNotFound, clipped
+
+
+class Tree(Protocol):
+    """The nodes that words are looked up in, and a person's own aliases for words that no node has."""
+
+    own_alias: Callable[[str], AliasSpec | None]
+
+    def node(self, path: CommandPath) -> Node | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ def split_dotted(words: list[str]) -> list[str]:
     return words
 
 
-def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool, to_run: bool = True) -> Resolution:
+def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool = True) -> Resolution:
     """Follow the words as deep as they lead: to a command, or to the group at which they end.
 
     Raises `CommandNotFound` for a word that its level does not have, `AmbiguousCommand` for an abbreviation with
@@ -67,12 +76,12 @@ def resolve(index: CommandIndex, words: list[str], *, abbreviations: bool, to_ru
     return Resolution(node, count, abbreviated)
 
 
-def _children(index: CommandIndex, path: CommandPath) -> list[str]:
+def _children(index: Tree, path: CommandPath) -> list[str]:
     group = index.node(path)
     return [child.name for child in group.children] if isinstance(group, GroupSpec) else []
 
 
-def _completed(index: CommandIndex, path: CommandPath, start: str) -> CommandPath:
+def _completed(index: Tree, path: CommandPath, start: str) -> CommandPath:
     matches = [name for name in _children(index, path) if name.startswith(start)]
     if len(matches) > 1:
         given = " ".join((*path, start))
@@ -83,7 +92,7 @@ def _completed(index: CommandIndex, path: CommandPath, start: str) -> CommandPat
     return (*path, matches[0]) if matches else (*path, start)
 
 
-def _not_found(index: CommandIndex, path: CommandPath, given: list[str]) -> CommandNotFound:
+def _not_found(index: Tree, path: CommandPath, given: list[str]) -> CommandNotFound:
     from difflib import get_close_matches
 
     available = _children(index, path)

@@ -4,11 +4,14 @@ import sys
 
 if "nexus" not in sys.modules:
     # -I keeps PYTHONPATH, the working directory and the user's own packages out: the package is the one we are part of.
-    sys.path.append(__file__.rsplit("/", 2)[0] + "/launcher")
-    from start import pin  # type: ignore[import-not-found]  # nexus.launcher.start, before there is a nexus
+    from importlib.util import module_from_spec, spec_from_file_location
 
-    sys.path.pop()
-    pin(__file__.rsplit("/", 3)[0])
+    folder = __file__.rsplit("/", 2)[0]
+    found = spec_from_file_location("nexus", f"{folder}/__init__.py", submodule_search_locations=[folder])
+    if found is None or found.loader is None:
+        raise ImportError(f"{folder} cannot be imported")
+    package = sys.modules["nexus"] = module_from_spec(found)
+    found.loader.exec_module(package)
 
 from nexus.resident.process import main
 

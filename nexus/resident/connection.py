@@ -7,8 +7,8 @@ from typing import Protocol, cast
 
 from nexus.call import HAND_OVER, Call, Output
 from nexus.launcher import frames
+from nexus.launcher.exchange import PEER
 from nexus.launcher.frames import FrameInvalid, FrameReader, frame, head
-from nexus.launcher.main import PEER
 from nexus.resident.ends import FrameInput, FrameOutput, FrameSignals, FrameTerminal
 from nexus.resident.prints import COMMAND
 from nexus.resident.request import OtherProtocol, Request, read_request

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.launcher.main import Unavailable
+from nexus.launcher.exchange import Unavailable
 from nexus.resident.connection import Connection, Refused
 from nexus.resident.listener import BACKLOG, Listener
 from nexus.resident.request import Request

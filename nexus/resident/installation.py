@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from nexus.launcher.hello import identity
+from nexus.launcher.process import identity
 
 Mark = tuple[tuple[str, int, int, int], ...]
 

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from nexus.launcher.main import private
+from nexus.launcher.exchange import private
 from nexus.launcher.starter import make_private
 
 BACKLOG = 4096

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.launcher.exchange import LEAVING, Unwritable, leave, write_all
 from nexus.launcher.frames import CHUNK
-from nexus.launcher.hello import decode, folder, limits, mask, window
 from nexus.launcher.main import Command
+from nexus.launcher.process import LEAVING, Unwritable, decode, folder, leave, limits, mask, window, write_all
 from nexus.launcher.standard_input import readable, until_writable
 from nexus.resident.ends import FrameSignals, SizedTerminal
 from nexus.resident.folders import Folders
@@ -63,6 +62,7 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     signals.listen()
     from nexus.cli.run import run
     from nexus.dispatch.runtime import Runtime
+    from nexus.fronts import CommandFronts
 
     folders = Folders.of(command.places)
     door: Door | None = None
@@ -77,7 +77,7 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
         return OneShotHost(socket=await door.open())
 
     kernel = LocalKernel(folders.data, host)
-    runtime = Runtime(kernel, folders)
+    runtime = Runtime(kernel, folders, CommandFronts)
     stdout = ProcessOutput(private, is_terminal=os.isatty(private))
     try:
         status = await run(_call(command, stdout, signals), runtime)

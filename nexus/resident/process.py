@@ -9,10 +9,10 @@ import signal
 import sys
 from pathlib import Path
 
-from nexus.launcher.alone import complete
-from nexus.launcher.main import Unavailable
+from nexus.launcher.exchange import Unavailable
 from nexus.launcher.spawn import OWNED, READY
 from nexus.places import Places
+from nexus.resident.alone import complete
 from nexus.resident.installation import Installation
 from nexus.resident.owner import AlreadyOwned, OwnerLock
 from nexus.resident.prints import Prints

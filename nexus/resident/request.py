@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nexus.launcher.frames import PROTOCOL, FrameInvalid
-from nexus.launcher.hello import decode
+from nexus.launcher.process import decode
 from nexus.schemas.stream import Printed
 
 _FIELDS = 13

@@ -151,8 +151,9 @@ class Resident:
         if self._runtime is None:
             from nexus.cli import run  # noqa: F401 -- read into the cache of modules
             from nexus.dispatch.runtime import Runtime
+            from nexus.fronts import CommandFronts
 
-            self._runtime = Runtime(self._kernel, self._folders)
+            self._runtime = Runtime(self._kernel, self._folders, CommandFronts)
             asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle)
         return self._runtime
 

@@ -16,6 +16,7 @@ import pytest
 from nexus.call import Call
 from nexus.cli.run import run
 from nexus.dispatch.runtime import Runtime
+from nexus.fronts import CommandFronts
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from nexus.schemas.errors import ValidationError
@@ -155,7 +156,7 @@ async def nexus(tmp_path: Path) -> AsyncIterator[Nexus]:
     work = tmp_path / "work folder"
     work.mkdir()
     kernel = await Kernel.open(folders.data, OneShotHost())
-    runtime = Runtime(InThisProcess(kernel), folders)
+    runtime = Runtime(InThisProcess(kernel), folders, CommandFronts)
     yield Nexus(runtime, work)
     await runtime.close()
     await kernel.close()

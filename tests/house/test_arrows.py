@@ -1,10 +1,13 @@
-"""Imports run one way: nexus to handlers to sessions to schemas, and kernel to sessions to schemas."""
+"""Imports run one way, wherever they stand: at the top of a module, inside a function, or for type checkers only."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from nexus.start import ON_THE_WAY
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("nexus", "handlers", "sessions", "schemas", "kernel")
@@ -20,6 +23,26 @@ MAY_IMPORT: dict[str, set[str]] = {
 HOSTS_BOTH = ("nexus/resident/",)
 """Only the process that hosts both may import the runtime and the kernel."""
 
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("nexus",),
+    ("nexus.places", "nexus.call"),
+    ("nexus.launcher", "nexus.context", "nexus.output"),
+    ("nexus.config", "nexus.registry"),
+    ("nexus.client",),
+    ("nexus.dispatch",),
+    ("nexus.cli",),
+    ("nexus.exec",),
+    ("nexus.completion", "nexus.mcp"),
+    ("nexus.fronts",),
+    ("nexus.resident",),
+    ("nexus.start",),
+    ("nexus.__main__",),
+)
+"""The runtime from the ground up. A unit imports what is below it, and of its own floor only itself."""
+
+Imports = Mapping[str, Mapping[str, str]]
+"""What each module or unit imports, and one place where it does."""
+
 
 def modules() -> Iterator[Path]:
     for layer in LAYERS:
@@ -29,78 +52,129 @@ def modules() -> Iterator[Path]:
                 yield path.relative_to(ROOT)
 
 
-def layer_of(module: str) -> str | None:
-    parts = module.split(".")
-    if parts[0] != "nexus":
-        return None
-    return parts[1] if len(parts) > 1 and parts[1] in LAYERS[1:] else "nexus"
-
-
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@pytest.mark.parametrize("path", list(modules()), ids=str)
-def test_imports_run_one_way(path: Path) -> None:
-    layer = path.parts[0]
-    allowed = MAY_IMPORT[layer] | ({"kernel"} if str(path).startswith(HOSTS_BOTH) else set())
-    reached = {found for name in imported(path) if (found := layer_of(name)) is not None}
-    # `from nexus import __version__` names the package itself, which imports nothing.
-    strays = {name for name in imported(path) if name != "nexus.__version__" and layer_of(name) not in allowed | {None}}
-    assert not strays, f"{path} imports {sorted(strays)}: {layer} may import {sorted(allowed)} (it reached {reached})"
-
-
-def test_nothing_runs_in_a_circle() -> None:
-    graph: dict[str, set[str]] = {}
-    names = {_module_name(path): path for path in modules()}
-    for name, path in names.items():
-        graph[name] = {
-            found for target in _top_level_imports(path) if (found := _known(target, names)) and found != name
-        }
-    seen: dict[str, int] = {}
-
-    def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert seen.get(name) != 1, f"a circle: {' -> '.join((*trail[trail.index(name) :], name))}"
-        if seen.get(name) == 2:
-            return
-        seen[name] = 1
-        for target in sorted(graph[name]):
-            visit(target, (*trail, name))
-        seen[name] = 2
-
-    for name in sorted(graph):
-        visit(name, ())
-
-
-def _module_name(path: Path) -> str:
+def module_name(path: Path) -> str:
     parts = list(path.with_suffix("").parts)
     if parts[0] != "nexus":
         parts.insert(0, "nexus")
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _top_level_imports(path: Path) -> Iterator[str]:
-    """Yield what is imported when the module is: not inside functions, not for type checkers only."""
-    todo: list[ast.stmt] = list(ast.parse((ROOT / path).read_text(encoding="utf-8")).body)
-    while todo:
-        node = todo.pop()
+NAMES = {module_name(path): path for path in modules()}
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield every name that a module imports, wherever in it, and on which line."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node.test):
-            todo += [*node.body, *node.orelse]
-        elif isinstance(node, ast.Try):
-            todo += [*node.body, *node.orelse, *node.finalbody]
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def _known(target: str, names: dict[str, Path]) -> str | None:
-    if target in names and names[target].name != "__init__.py":
+def module_of(target: str) -> str | None:
+    """Return the module of ours that an imported name is, or is in."""
+    if target in NAMES:
         return target
     above = target.rpartition(".")[0]
-    return above if above in names and names[above].name != "__init__.py" else None
+    return above if above in NAMES else None
+
+
+@pytest.fixture(scope="module")
+def graph() -> Imports:
+    return {
+        name: {
+            found: f"{path}:{line}"
+            for target, line in imported(path)
+            if (found := module_of(target)) is not None and found != name
+        }
+        for name, path in NAMES.items()
+    }
+
+
+def layer_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LAYERS[1:] else "nexus"
+
+
+def unit_of(module: str) -> str:
+    """Return the folder that a module is in; one that lies at the root of its layer stands for itself."""
+    below = module.removeprefix("nexus").removeprefix(f".{layer_of(module)}").lstrip(".")
+    is_folder = NAMES[module].name == "__init__.py"
+    return module if is_folder or "." not in below else module.rpartition(".")[0]
+
+
+def units(graph: Imports) -> Imports:
+    joined: dict[str, dict[str, str]] = {}
+    for name, targets in graph.items():
+        unit = joined.setdefault(unit_of(name), {})
+        unit |= {unit_of(target): place for target, place in targets.items() if unit_of(target) != unit_of(name)}
+    return joined
+
+
+def circle(graph: Imports) -> str | None:
+    """Return one circle of the graph, told with its places."""
+    seen: dict[str, int] = {}
+
+    def visit(name: str, trail: tuple[str, ...]) -> str | None:
+        if seen.get(name) == 1:
+            way = (*trail[trail.index(name) :], name)
+            return "\n".join(f"{one} -> {other} ({graph[one][other]})" for one, other in pairwise(way))
+        if seen.get(name) == 2:
+            return None
+        seen[name] = 1
+        for target in sorted(graph[name]):
+            found = visit(target, (*trail, name))
+            if found is not None:
+                return found
+        seen[name] = 2
+        return None
+
+    return next((found for name in sorted(graph) if (found := visit(name, ())) is not None), None)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_run_one_way(graph: Imports, layer: str) -> None:
+    for name, targets in graph.items():
+        if layer_of(name) != layer:
+            continue
+        allowed = MAY_IMPORT[layer] | ({"kernel"} if str(NAMES[name]).startswith(HOSTS_BOTH) else set())
+        # `from nexus import __version__` names the package itself, which imports nothing.
+        strays = {target: place for target, place in targets.items() if layer_of(target) not in allowed}
+        strays.pop("nexus", None)
+        assert not strays, f"{name} imports {strays}: {layer} may import {sorted(allowed)}"
+
+
+def test_no_module_imports_itself_by_way_of_others(graph: Imports) -> None:
+    assert circle(graph) is None
+
+
+def test_no_folder_imports_itself_by_way_of_others(graph: Imports) -> None:
+    assert circle(units(graph)) is None
+
+
+def test_the_runtime_is_built_from_the_ground_up(graph: Imports) -> None:
+    floor = {unit: number for number, names in enumerate(FLOORS) for unit in names}
+    own = {unit: targets for unit, targets in units(graph).items() if layer_of(unit) == "nexus"}
+    assert set(own) == set(floor), "every folder and root module of the runtime has its floor"
+    for unit, targets in own.items():
+        upward = {target: place for target, place in targets.items() if floor.get(target, -1) >= floor[unit]}
+        assert not upward, f"{unit} imports what is not below it: {upward}"
+
+
+def test_a_warm_command_imports_what_its_start_names_and_nothing_else_of_ours() -> None:
+    way = {"nexus", *(f"nexus.{name}" for name in ON_THE_WAY)}
+    for name in way:
+        body = ast.parse((ROOT / NAMES[name]).read_text(encoding="utf-8")).body
+        taken = {alias for node in body if isinstance(node, ast.ImportFrom) for alias in names_in(node)}
+        assert {found for target in taken if (found := module_of(target))} <= way | {"nexus.launcher"}
+
+
+def names_in(node: ast.ImportFrom) -> set[str]:
+    return {f"{node.module}.{alias.name}" for alias in node.names}
+
+
+def test_a_circle_would_be_found() -> None:
+    assert (
+        circle({"a": {"b": "a.py:1"}, "b": {"c": "b.py:2"}, "c": {"b": "c.py:3"}}) == "b -> c (b.py:2)\nc -> b (c.py:3)"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.exec.line import parse_line
+from nexus.cli.line import parse_line
 from nexus.registry.index import CommandIndex
 from nexus.registry.reference import error_classes
 from nexus.schemas.errors import NexusError

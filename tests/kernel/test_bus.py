@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from nexus.kernel.bus import Bus
+from nexus.kernel.events import ProjectDeleted, RoadmapActivity
 from nexus.kernel.kernel import Kernel
-from nexus.kernel.projects.events import ProjectDeleted, RoadmapActivity
 from nexus.kernel.projects.projects import Projects
 from tests.kernel.answers import make_chat, make_project, make_roadmap, refusal, say
 

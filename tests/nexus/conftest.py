@@ -11,8 +11,9 @@ import pytest
 from pydantic import Field
 
 from nexus.call import Call
-from nexus.cli.flags import GLOBAL_FLAGS
 from nexus.dispatch.runtime import Runtime
+from nexus.fronts import CommandFronts
+from nexus.registry.flags import GLOBAL_FLAGS
 from nexus.registry.index import CommandIndex, IndexFile, write_index
 from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
@@ -204,7 +205,7 @@ class NoKernel:
 
 @pytest.fixture
 def runtime(tree: CommandIndex, tmp_path: Path) -> Runtime:
-    return Runtime(NoKernel(), Folders(tmp_path / "config", tmp_path / "state", tmp_path / "data"), tree)
+    return Runtime(NoKernel(), Folders(tmp_path / "config", tmp_path / "state", tmp_path / "data"), CommandFronts, tree)
 
 
 CallMaker = Callable[..., Call]

@@ -13,6 +13,7 @@ import pytest
 from nexus.call import Call
 from nexus.cli.run import run
 from nexus.dispatch.runtime import Runtime
+from nexus.fronts import CommandFronts
 from nexus.registry.index import CommandIndex
 from nexus.schemas.envelope import Envelope
 
@@ -34,7 +35,7 @@ class NoKernel:
 
 @pytest.fixture
 def runtime(tree: CommandIndex, tmp_path: Path) -> Runtime:
-    return Runtime(NoKernel(), Folders(tmp_path / "config", tmp_path / "state", tmp_path / "data"), tree)
+    return Runtime(NoKernel(), Folders(tmp_path / "config", tmp_path / "state", tmp_path / "data"), CommandFronts, tree)
 
 
 async def answer(call: Call, runtime: Runtime) -> tuple[int, dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus.cli.flags import GLOBAL_FLAGS
+from nexus.registry.flags import GLOBAL_FLAGS
 from nexus.registry.index import CommandIndex
 from nexus.schemas.command import Effect
 

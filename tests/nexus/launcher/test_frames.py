@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus.launcher import frames
+from nexus.launcher.exchange import Unavailable, connect_patiently
 from nexus.launcher.frames import FrameInvalid, FrameReader, frame
-from nexus.launcher.main import Unavailable
-from nexus.launcher.starter import connect_patiently
 
 FRAMES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), max_size=8)
 

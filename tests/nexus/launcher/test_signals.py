@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from nexus.launcher.exchange import LEAVING
+from nexus.launcher.process import LEAVING
 
 BOTH_WAYS = pytest.mark.parametrize("resident", ["1", "0"])
 

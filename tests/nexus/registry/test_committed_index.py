@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nexus.cli.flags import GLOBAL_FLAGS
 from nexus.registry.build import built_in_registry
+from nexus.registry.flags import GLOBAL_FLAGS
 from nexus.registry.index import BUILT_IN_INDEX, CommandIndex, write_index
 from nexus.schemas.command import CommandSpec
 

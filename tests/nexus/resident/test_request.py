@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.launcher import hello as sender
+from nexus.launcher import exchange as sender
 from nexus.launcher.frames import FrameInvalid
 from nexus.resident.request import Limits, OtherProtocol, read_request
 

@@ -1,37 +1,21 @@
-"""What the launcher says first: the command, and the surroundings that it is to be run in."""
+"""This process: where and under what limits it runs, how it writes to its ends, and how it ends itself."""
 
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import posix
 import sys
 
-from nexus.launcher.frames import PROTOCOL
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Type checkers know this name too; typing would cost the launcher a third of its budget.
+    from collections.abc import Callable
+    from typing import NoReturn
+
+LEAVING = {_signal.SIGINT: 130, _signal.SIGTERM: 143, _signal.SIGHUP: 129}
+READER_GONE = 141
 
 
-def hello(version: str, site: str, key: str, argv: list[bytes], *, again: bool = False, reached: bytes = b"") -> bytes:
-    """Return the payload of a HELLO: fields with a NUL between, which none of them can contain.
-
-    protocol, version, site folder's identity, key of the places, cwd, umask, columns, rows, terminals (three digits,
-    one each for stdin, stdout, stderr), again, the position that a stream reached, limits, how many words, the words,
-    the environment as NAME=value.
-    """
-    columns, rows = window()
-    fields = [
-        b"%d" % PROTOCOL,
-        version.encode(),
-        identity(site),
-        key.encode(),
-        folder(),
-        b"%d" % mask(),
-        b"%d" % columns,
-        b"%d" % rows,
-        b"".join(b"1" if posix.isatty(end) else b"0" for end in (0, 1, 2)),
-        b"1" if again else b"0",
-        reached,
-        limits(),
-        b"%d" % len(argv),
-        *argv,
-    ]
-    fields += [b"%b=%b" % item for item in posix.environ.items()]
-    return b"\0".join(fields)
+class Unwritable(Exception):
+    """stdout takes no more, and not because its reader went away: closed, or no space left."""
 
 
 def identity(site: str) -> bytes:
@@ -110,3 +94,60 @@ def encode(text: str) -> bytes:
 def decode(name: bytes) -> str:
     """Return a name of the operating system's as text."""
     return name.decode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def variable(name: str) -> str | None:
+    """Return a variable of this process's environment."""
+    value = posix.environ.get(name.encode())
+    return None if value is None else decode(value)
+
+
+def write_stdout(data: bytes) -> None:
+    """Write to stdout, at its reader's pace. Raises `Unwritable`; ends the process when the reader is gone."""
+    try:
+        write_all(1, data)
+    except BrokenPipeError:
+        end(READER_GONE)
+    except OSError as error:
+        raise Unwritable(error.strerror) from error
+
+
+def write_all(end: int, data: bytes) -> None:
+    """Write everything, however little the descriptor takes at a time."""
+    written = 0
+    while written < len(data):
+        try:
+            written += posix.write(end, data[written:] if written else data)
+        except BlockingIOError:
+            from nexus.launcher.standard_input import until_writable
+
+            until_writable(end)
+
+
+def leave(status: int, *, by_signal: int = 0) -> "NoReturn":
+    """End this process now; after ^C on a terminal by the signal itself, so that a shell's loop stops too."""
+    if by_signal == _signal.SIGINT:
+        put_back()
+        try:
+            posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
+        except OSError:
+            end(status)
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        posix.kill(posix.getpid(), _signal.SIGINT)
+    end(status)
+
+
+at_end: "list[Callable[[], None]]" = []
+"""What puts back what this process changed outside itself."""
+
+
+def end(status: int) -> "NoReturn":
+    """End this process without tearing the interpreter down: nothing of it is left to close."""
+    put_back()
+    posix._exit(status)  # noqa: SLF001 -- public under the name os._exit, but os is not imported
+
+
+def put_back() -> None:
+    """Undo what was changed outside this process."""
+    while at_end:
+        at_end.pop()()

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 
 from nexus.cli.parse import Parsed, parse
-from nexus.exec.tokenizer import tokenize
+from nexus.cli.tokenizer import tokenize
 from nexus.registry.index import CommandIndex
 from nexus.schemas.command import GlobalFlags
 

@@ -7,8 +7,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.events import ProjectDeleted
 from nexus.kernel.part import Part, Surroundings
-from nexus.kernel.projects.events import ProjectDeleted
 from nexus.kernel.sessions.events import EventsEndpoint
 from nexus.kernel.sessions.log import EventLog
 from nexus.kernel.sessions.sessions import Sessions

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     # Type checkers know this name too; typing would cost the launcher a third of its budget.
     from typing import NoReturn
 
-ON_THE_WAY = ("places", "launcher.frames", "launcher.exchange", "launcher.hello", "launcher.main")
+    from nexus.launcher.main import Command
+
+ON_THE_WAY = ("places", "launcher.frames", "launcher.process", "launcher.exchange", "launcher.main")
 """What a command with a resident needs, in the order of need."""
 
 
@@ -24,18 +26,21 @@ def start() -> "NoReturn":
         from posix import getcwd
 
         site = f"{getcwd()}/{site}"
-    pin(site)
+    # The package in this site folder, whatever else the search path has under that name.
+    load("nexus", f"{site}/nexus/__init__.py", f"{site}/nexus")
     load("nexus.launcher", f"{site}/nexus/launcher/__init__.py", f"{site}/nexus/launcher")
     for name in ON_THE_WAY:
         load(f"nexus.{name}", f"{site}/nexus/{name.replace('.', '/')}.py")
     from nexus.launcher.main import main
 
-    main(site, sys.argv[2:])
+    main(site, sys.argv[2:], alone)
 
 
-def pin(site: str) -> None:
-    """Make `nexus` the package in this site folder, whatever else the search path has under that name."""
-    load("nexus", f"{site}/nexus/__init__.py", f"{site}/nexus")
+def alone(command: "Command", reason: str) -> int:
+    """Run a command in this process, for which no resident is had; return its exit status."""
+    from nexus.resident.alone import run_alone
+
+    return run_alone(command, reason)
 
 
 def load(name: str, path: str, folder: str | None = None) -> None:

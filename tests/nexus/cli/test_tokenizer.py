@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.exec.tokenizer import LIMITS, Limits, tokenize
+from nexus.cli.tokenizer import LIMITS, Limits, tokenize
 from nexus.schemas.errors import ParseError
 
 WORDS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40), max_size=20)

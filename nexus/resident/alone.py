@@ -5,8 +5,8 @@ import site as sites
 import sys
 from contextlib import suppress
 
-from nexus.launcher.exchange import write_all
 from nexus.launcher.main import Command
+from nexus.launcher.process import write_all
 
 
 def run_alone(command: Command, reason: str) -> int:

@@ -1,0 +1,19 @@
+"""Where the local kernel is to be had, as those who speak to it need it."""
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import httpx
+
+    from nexus.schemas.session import TransportName
+    from nexus.sessions.transport import Transport
+
+
+class KernelProvider(Protocol):
+    """The kernel of the local profile: in this process, or behind its owner's socket."""
+
+    async def transport(self) -> "httpx.AsyncBaseTransport": ...
+
+    async def session_transport(self, name: "TransportName") -> "Transport":
+        """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
+        ...
