@@ -1,4 +1,4 @@
-"""A server of models on loopback: speaks as OpenAI does, streams its answers, and fails as it is told to."""
+"""A server of models on loopback: speaks as OpenAI, Anthropic or Google do, streams, and fails as it is told to."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class ModelServer:
-    """Answers `/v1/chat/completions` and `/v1/models`. `behaviour` says how; `requests` keeps what came."""
+    """Answers the paths of each provider's API. `behaviour` says how; `requests` keeps what came."""
 
     behaviour: str = "answer"
     words: list[str] = field(default_factory=lambda: ["Hel", "lo, ", "Wörld 🌍"])
@@ -49,8 +49,19 @@ class ModelServer:
             await _send(writer, 200, "<html>no model here</html>", {"content-type": "text/html"})
         elif path.endswith("/models"):
             await _send(writer, 200, json.dumps({"object": "list", "data": [{"id": "tiny"}, {"id": "other"}]}))
+        elif path.startswith("/v1/messages"):
+            await self._events(writer, anthropic_events(self.words))
+        elif ":streamGenerateContent" in path:
+            await self._events(writer, google_events(self.words))
         else:
             await self.stream(writer)
+
+    async def _events(self, writer: asyncio.StreamWriter, events: list[dict[str, Any]]) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        for event in events:
+            named = f"event: {event['type']}\n" if "type" in event else ""
+            writer.write(f"{named}data: {json.dumps(event)}\n\n".encode())
+            await writer.drain()
 
     async def stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
@@ -81,6 +92,35 @@ class ModelServer:
         whole = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "tiny", **chunk}
         writer.write(f"data: {json.dumps(whole)}\n\n".encode())
         await writer.drain()
+
+
+def anthropic_events(words: list[str]) -> list[dict[str, Any]]:
+    """An answer as Anthropic's Messages API streams it."""
+    message = {"id": "m1", "type": "message", "role": "assistant", "model": "tiny", "content": []}
+    usage = {"input_tokens": 11, "output_tokens": 1}
+    return [
+        {"type": "message_start", "message": {**message, "stop_reason": None, "stop_sequence": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in words),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 3},
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def google_events(words: list[str]) -> list[dict[str, Any]]:
+    """An answer as Google's `streamGenerateContent` streams it."""
+    events: list[dict[str, Any]] = [
+        {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": word}]}}], "modelVersion": "tiny"}
+        for word in words
+    ]
+    events[-1]["candidates"][0]["finishReason"] = "STOP"
+    events[-1]["usageMetadata"] = {"promptTokenCount": 11, "candidatesTokenCount": 3, "totalTokenCount": 14}
+    return events
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, body: str, headers: dict[str, str] | None = None) -> None:

@@ -43,6 +43,40 @@ async def test_tokens_come_one_by_one_then_the_usage_and_the_end() -> None:
     assert finish == Finish("stop", "tiny")
 
 
+@pytest.mark.parametrize(
+    ("reference", "environment", "header"),
+    [
+        (
+            "anthropic:tiny",
+            {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": "http://127.0.0.1:{port}"},
+            "authorization",
+        ),
+        ("google:tiny", {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:{port}"}, "x-goog-api-key"),
+        ("ollama:tiny", {"OLLAMA_HOST": "127.0.0.1:{port}"}, None),
+    ],
+)
+async def test_each_provider_is_spoken_to_in_its_own_way(
+    reference: str, environment: dict[str, str], header: str | None
+) -> None:
+    turns = (Turn("system", "Be brief."), Turn("user", "One"), Turn("assistant", "Two"), Turn("user", "Three"))
+    async with model_server() as server:
+        there = {name: value.format(port=server.port) for name, value in environment.items()}
+        caller = CallerSurroundings(environment=there)
+        backend = ProviderBackend(choose(reference, caller, AiSettings()), caller, seconds=20)
+        chunks = await all_of(backend, turns)
+    assert text_of(chunks) == "Hello, Wörld 🌍"
+    usage, finish = chunks[-2:]
+    assert isinstance(usage, Usage)
+    assert (usage.usage.input_tokens, usage.usage.output_tokens) == (11, 3)
+    assert finish == Finish("stop", "tiny")
+    sent = str(server.requests[-1])
+    assert [sent.index(word) for word in ("One", "Two", "Three")] == sorted(
+        sent.index(word) for word in ("One", "Two", "Three")
+    )
+    assert "Be brief." in sent
+    assert header is None or server.headers[-1][header].endswith(KEY)
+
+
 async def test_the_whole_conversation_is_sent_and_the_key_of_the_caller() -> None:
     turns = (Turn("system", "Be brief."), Turn("user", "One"), Turn("assistant", "Two"), Turn("user", "Three"))
     async with model_server() as server:
