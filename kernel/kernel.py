@@ -25,6 +25,7 @@ from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
+from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
@@ -69,10 +70,17 @@ class Kernel:
         self._parts = parts
 
     @classmethod
-    async def open(cls, data_folder: Path, host: KernelHost, environment: Environment | None = None) -> Self:
+    async def open(
+        cls,
+        data_folder: Path,
+        host: KernelHost,
+        environment: Environment | None = None,
+        limits: Limits | None = None,
+    ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
+        `limits` say how much of the sessions' events is kept.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
         storage errors; then nothing is left open.
         """
@@ -82,7 +90,9 @@ class Kernel:
         try:
             store = Store.open(data_folder / DATABASE_NAME)
             holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
-            surroundings = Surroundings(store, data_folder, host, environment or least_environment(), holding)
+            surroundings = Surroundings(
+                store, data_folder, host, environment or least_environment(), holding, limits or Limits()
+            )
             parts = [make(surroundings) for make in PARTS]
             state = ApiState(store, Idempotency(store))
             parts.append(Debug(surroundings, state.requests, parts))

@@ -11,6 +11,7 @@ from nexus.kernel.bus import Bus
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.sessions.driver import Drivers
+from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
@@ -19,8 +20,8 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    `holding` leads to the programs that outlive this process. A part that stands behind sessions of a type adds its
-    driver to `drivers` when it is made. What others should know is told on the `bus`.
+    `holding` leads to the programs that outlive this process; `limits` say what of events is kept. A part behind
+    sessions of a type adds its driver to `drivers` when it is made. What others should know is told on the `bus`.
     """
 
     store: Store
@@ -28,6 +29,7 @@ class Surroundings:
     host: KernelHost
     environment: Environment
     holding: Holding
+    limits: Limits = field(default_factory=Limits)
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
 

@@ -36,7 +36,7 @@ class SessionsPart(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._host = surroundings.host
-        self.log = EventLog(surroundings.data_folder / LOG_NAME)
+        self.log = EventLog(surroundings.data_folder / LOG_NAME, limits=surroundings.limits)
         self.sessions = Sessions(self.log, SessionTypes(), surroundings.drivers)
         surroundings.bus.subscribe(ProjectDeleted, self._project_deleted)
 

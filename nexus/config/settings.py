@@ -56,6 +56,15 @@ class SessionSettings(StrictModel):
     poll_interval: float | None = Field(
         None, gt=0, le=60_000, description="Milliseconds between polls; without it each waits for what comes."
     )
+    keep_seconds: Seconds = Field(
+        14 * 86_400.0, description="How long the kernel keeps events; it reads this at its start."
+    )
+    keep_bytes: int = Field(
+        8 * 1024**3, ge=1024**2, description="How many bytes of events the kernel keeps in all, the newest."
+    )
+    keep_session_bytes: int = Field(
+        2 * 1024**3, ge=1024**2, description="How many bytes of events it keeps of one session, the newest."
+    )
 
 
 _ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]

@@ -1,8 +1,9 @@
 """Places as paths: what the dispatcher and the kernel work with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from nexus.places import Places
 
@@ -19,3 +20,13 @@ class Folders:
     def of(cls, places: Places) -> Self:
         """Return the folders of places."""
         return cls(Path(places.config), Path(places.state), Path(places.data))
+
+    def setting(self, key: str, environment: Mapping[str, str]) -> Any:
+        """Return a setting of this process's own; of a file that cannot be read, whoever runs a command is told."""
+        from nexus.config.configuration import TomlConfiguration
+        from nexus.schemas.errors import NexusError
+
+        try:
+            return TomlConfiguration(self.config / "config.toml", environment).get(key).value
+        except NexusError:
+            return TomlConfiguration(self.config / "none", {}).get(key).value

@@ -5,7 +5,7 @@ import gc
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexus.schemas.errors import BackendUnavailable, FolderOwned
 
@@ -27,12 +27,19 @@ OWNER_SECONDS = 30.0
 class LocalKernel:
     """One a process. Nothing of the kernel is imported, and nothing opened, before the first call.
 
-    `host` is asked for the kernel's host each time that the data folder is about to be owned.
+    `host` is asked for the kernel's host each time that the data folder is about to be owned, and `setting` for how
+    much the kernel keeps.
     """
 
-    def __init__(self, data_folder: Path, host: "Callable[[], Awaitable[KernelHost]]") -> None:
+    def __init__(
+        self,
+        data_folder: Path,
+        host: "Callable[[], Awaitable[KernelHost]]",
+        setting: "Callable[[str], Any]",
+    ) -> None:
         self._data_folder = data_folder
         self._host = host
+        self._setting = setting
         self._opening = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._owner: Path | None = None
@@ -129,10 +136,16 @@ class LocalKernel:
 
     async def _own(self) -> "Kernel":
         from nexus.kernel.kernel import Kernel
+        from nexus.kernel.sessions.retention import Limits
 
         host = await self._host()
         self._socket = host.socket
-        return await Kernel.open(self._data_folder, host)
+        limits = Limits(
+            total_bytes=self._setting("session.keep_bytes"),
+            session_bytes=self._setting("session.keep_session_bytes"),
+            age_seconds=self._setting("session.keep_seconds"),
+        )
+        return await Kernel.open(self._data_folder, host, limits=limits)
 
 
 def _import() -> None:

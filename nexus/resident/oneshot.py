@@ -76,7 +76,10 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
         door = Door(Path(command.places.runtime), kernel.app)
         return OneShotHost(socket=await door.open())
 
-    kernel = LocalKernel(folders.data, host)
+    def setting(key: str) -> object:
+        return folders.setting(key, os.environ)  # noqa: TID251 -- a process of one caller
+
+    kernel = LocalKernel(folders.data, host, setting)
     runtime = Runtime(kernel, folders, CommandFronts)
     stdout = ProcessOutput(private, is_terminal=os.isatty(private))
     try:

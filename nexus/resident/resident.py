@@ -26,7 +26,6 @@ from nexus.resident.local import LocalKernel
 from nexus.resident.owner import OwnerLock
 from nexus.resident.request import Request
 from nexus.resident.web import WebFace
-from nexus.schemas.errors import NexusError
 
 if TYPE_CHECKING:
     from nexus.dispatch.runtime import Runtime
@@ -67,7 +66,9 @@ class Resident:
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._host = ResidentHost(Path(places.socket), self._commands, self.end)
-        self._kernel = LocalKernel(self._folders.data, self._as_host)
+        self._kernel = LocalKernel(
+            self._folders.data, self._as_host, lambda key: self._folders.setting(key, environment)
+        )
         self._web = WebFace(self._kernel.app)
         self._runtime: Runtime | None = None
         self._ending = asyncio.Event()
@@ -200,15 +201,10 @@ class Resident:
             listening.close()
 
     def _read_settings(self) -> None:
-        """Take the idle time from the configuration; one that cannot be read is told to whoever runs a command."""
-        from nexus.config.configuration import TomlConfiguration
-
-        try:
-            setting = TomlConfiguration(self._folders.config / "config.toml", self._environment).get("runtime.idle")
-        except NexusError:
-            return
-        if setting.value != self._idle_seconds:
-            self._idle_seconds = float(setting.value)
+        """Take the idle time from the configuration."""
+        seconds = float(self._folders.setting("runtime.idle", self._environment))
+        if seconds != self._idle_seconds:
+            self._idle_seconds = seconds
             if self._idle is not None:
                 self._count_down()
 

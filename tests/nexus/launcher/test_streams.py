@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,22 @@ def test_a_run_goes_on_over_restarts_of_its_resident(home: Any) -> None:
     events = whole(bytes(printed + rest))
     assert outputs(events).split() == [f"line-{number}" for number in range(1, 30_001)], complaints
     assert (events[-1]["payload"]["exitCode"], running.returncode) == (0, 0)
+
+
+@pytest.mark.timeout(120)
+def test_what_is_kept_can_be_set_and_what_went_is_told_as_a_gap(home: Any) -> None:
+    project(home)
+    printed = home.run("agent", "terminal", "run", "--command", "seq 1 400000").stdout
+    session_id = json.loads(printed.splitlines()[0])["sessionId"]
+    everything = ("session", "live", "events", session_id, "--after", "0", "--limit", "1")
+    assert home.run(*everything).status == 0
+    assert (
+        home.run("settings", "config", "set", "--key", "session.keep_session_bytes", "--value", "1048576").status == 0
+    )
+    assert home.run("debug", "kernel", "restart").status == 0
+    deadline = time.monotonic() + 60
+    while (found := home.run(*everything)).status == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    error = found.envelope["errors"][0]
+    assert error["code"] == "SESSION_GAP"
+    assert error["details"]["oldest"] > 1
