@@ -3,7 +3,8 @@
 import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nexus.schemas.errors import BackendError, Conflict, NexusError, StorageFull, StorageReadOnly, ValidationError
@@ -24,13 +25,20 @@ def write_whole(path: Path, data: bytes, *, umask: int, overwrite: bool) -> None
     `StorageReadOnly`, `StorageFull`, and `BackendError` for whatever else the disk says; then nothing has changed.
     """
     draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
-    try:
+    with told_of(path):
         _write(draft, data, 0o666 & ~umask)
         try:
-            _place(draft, path, overwrite=overwrite)
+            place(draft, path, overwrite=overwrite)
         finally:
             with suppress(FileNotFoundError):
                 draft.unlink()
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """Raise what the disk refuses as an error of ours about the file that was to be there."""
+    try:
+        yield
     except OSError as error:
         raise _told(error, path) from error
 
@@ -48,7 +56,8 @@ def _write(draft: Path, data: bytes, mode: int) -> None:
         raise
 
 
-def _place(draft: Path, path: Path, *, overwrite: bool) -> None:
+def place(draft: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a whole file its name at once; the draft's own name may stay. Raises `FileExistsError` and `OSError`."""
     if overwrite:
         draft.replace(path)
         return

@@ -13,6 +13,7 @@ from nexus.kernel.ai.part import AiPart
 from nexus.kernel.api.app import application
 from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
+from nexus.kernel.data.part import Data
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
 from nexus.kernel.holder.holding import Holding
@@ -48,6 +49,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     AiPart,
     RoadmapWatch,
     Files,
+    Data,
     Network,
     Terminals,
     Processes,

@@ -27,6 +27,7 @@ from nexus.schemas.specification import (
 if TYPE_CHECKING:
     from nexus.schemas.session import Session, TransportName
     from nexus.schemas.stream import Printed
+    from nexus.schemas.wire import ByteAccess, Progress
 
 __all__ = [
     "AliasSpec",
@@ -244,7 +245,8 @@ class ExecutionContext(Generic[Args]):
 
     `cwd`, `environment`, `umask` and `limits` (`resource.RLIMIT_*` numbers to soft and hard) are the caller's, never
     this process's: one process serves many callers. What a command starts gets them. `terminal` is there when both
-    stdin and stdout are one, and its person wants no other form of output.
+    stdin and stdout are one, and its person wants no other form of output. `bytes` is the way of what is too large for
+    the API; `progress` is there when somebody watches stderr.
     """
 
     def __init__(  # noqa: PLR0913 -- a plain record; the dispatcher fills it by name
@@ -271,6 +273,8 @@ class ExecutionContext(Generic[Args]):
         printed: "Printed | None" = None,
         sessions: SessionAccess | None = None,
         terminal: Terminal | None = None,
+        bytes: "ByteAccess | None" = None,  # noqa: A002 -- what it is called where it is used
+        progress: "Progress | None" = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -293,6 +297,8 @@ class ExecutionContext(Generic[Args]):
         self.printed = printed
         self.sessions = sessions
         self.terminal = terminal
+        self.bytes = bytes
+        self.progress = progress
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""
@@ -319,7 +325,9 @@ class CommandHandler(Generic[Args, Result]):
     The docstring's first line is the summary, the rest the description. `execute` may be `async def`, and must not
     block then. Raise errors of `nexus.schemas.errors`; whatever else is raised becomes `EXECUTION_ERROR`.
 
-    `command_line_only` marks what takes the caller's stdin and stdout for itself: batch and MCP do not offer it.
+    One that `lasts` moves as much as there is to move, and bounds each of its waits itself: it is ended by a time-out
+    only where one was asked for. `command_line_only` marks what takes the caller's stdin and stdout for itself: batch
+    and MCP do not offer it.
     """
 
     path: ClassVar[CommandPath]
@@ -329,6 +337,7 @@ class CommandHandler(Generic[Args, Result]):
     context: ClassVar[tuple[ContextKind, ...]] = ()
     session_type: ClassVar[str | None] = None
     command_line_only: ClassVar[bool] = False
+    lasts: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()
     errors: ClassVar[tuple[type[NexusError], ...]] = ()
     events: ClassVar[tuple[str, ...]] = ()

@@ -6,6 +6,7 @@ tables below equal to both. A change of a table is a new migration, a new `schem
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]
@@ -196,3 +197,74 @@ audit_head = Table(
     Column("seal", LargeBinary, nullable=False),
 )
 """Where the chain ends: one row."""
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    # Where the store keeps the bytes; no place is used twice, so that one given back is never somebody else's.
+    Column("place", Text, nullable=False, unique=True),
+    Column("created_at", Text, nullable=False),
+)
+"""Bytes that are kept, each content once; one that no data set and no artifact has any more goes."""
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("description", Text),
+    Column("filename", Text, nullable=False),
+    Column("sha256", Text, ForeignKey("blobs.sha256"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("datasets_of_blob", "sha256"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("description", Text),
+    Column("run_id", Text),
+    Column("filename", Text, nullable=False),
+    Column("sha256", Text, ForeignKey("blobs.sha256"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("artifacts_of_blob", "sha256"),
+    Index("artifacts_of_run", "run_id", "created_at"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # dataset or artifact, and what it is to be when its bytes are whole.
+    Column("kind", Text, nullable=False),
+    Column("item", JSON, nullable=False),
+    # What the client knows its file by, so that it finds the upload again.
+    Column("resume_key", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("part_size", BigInteger, nullable=False),
+    # What the store knows the upload by.
+    Column("draft", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+    Index("uploads_by_key", "kind", "resume_key"),
+    Index("uploads_by_expiry", "expires_at"),
+)
+"""Uploads that are under way."""
+
+blob_removals = Table(
+    "blob_removals",
+    metadata,
+    Column("place", Text, primary_key=True),
+    Column("created_at", Text, nullable=False),
+)
+"""Places whose bytes nobody has any more and which the store has still to remove."""

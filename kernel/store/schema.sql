@@ -32,7 +32,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0004');
+INSERT INTO "alembic_version" VALUES('0005');
 CREATE TABLE answers (
 	"key" TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
@@ -52,6 +52,20 @@ CREATE TABLE api_keys (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
 );
+CREATE TABLE artifacts (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	run_id TEXT, 
+	description TEXT, 
+	filename TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	size BIGINT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(sha256) REFERENCES blobs (sha256)
+);
 CREATE TABLE audit (
 	seq INTEGER NOT NULL, 
 	record TEXT NOT NULL, 
@@ -65,6 +79,19 @@ CREATE TABLE audit_head (
 	seal BLOB NOT NULL, 
 	PRIMARY KEY (id)
 );
+CREATE TABLE blob_removals (
+	place TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	PRIMARY KEY (place)
+);
+CREATE TABLE blobs (
+	sha256 TEXT NOT NULL, 
+	size BIGINT NOT NULL, 
+	place TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	PRIMARY KEY (sha256), 
+	UNIQUE (place)
+);
 CREATE TABLE chats (
 	id TEXT NOT NULL, 
 	roadmap_id TEXT NOT NULL, 
@@ -76,6 +103,20 @@ CREATE TABLE chats (
 	updated_at TEXT NOT NULL, 
 	PRIMARY KEY (id), 
 	FOREIGN KEY(roadmap_id) REFERENCES roadmaps (id) ON DELETE CASCADE
+);
+CREATE TABLE datasets (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	description TEXT, 
+	filename TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	size BIGINT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key), 
+	FOREIGN KEY(sha256) REFERENCES blobs (sha256)
 );
 CREATE TABLE device_codes (
 	hash TEXT NOT NULL, 
@@ -204,6 +245,18 @@ CREATE TABLE token_families (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
 );
+CREATE TABLE uploads (
+	id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	item JSON NOT NULL, 
+	resume_key TEXT, 
+	size BIGINT NOT NULL, 
+	part_size BIGINT NOT NULL, 
+	draft TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	expires_at TEXT NOT NULL, 
+	PRIMARY KEY (id)
+);
 CREATE TABLE users (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -226,3 +279,8 @@ CREATE INDEX role_grants_of_role ON role_grants (role_id);
 CREATE INDEX token_families_of_user ON token_families (user_id);
 CREATE INDEX token_families_by_end ON token_families (expires_at);
 CREATE INDEX api_keys_of_user ON api_keys (user_id);
+CREATE INDEX datasets_of_blob ON datasets (sha256);
+CREATE INDEX artifacts_of_blob ON artifacts (sha256);
+CREATE INDEX artifacts_of_run ON artifacts (run_id, created_at);
+CREATE INDEX uploads_by_key ON uploads (kind, resume_key);
+CREATE INDEX uploads_by_expiry ON uploads (expires_at);

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from nexus.schemas.session import TransportName
@@ -16,4 +18,8 @@ class KernelProvider(Protocol):
 
     async def session_transport(self, name: "TransportName") -> "Transport":
         """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
+        ...
+
+    async def socket(self) -> "Path | None":
+        """Return where the kernel listens, None where it does not. Raises as `transport` does."""
         ...

@@ -67,6 +67,14 @@ class SessionSettings(StrictModel):
     )
 
 
+class DataSettings(StrictModel):
+    """How data sets and artifacts are moved."""
+
+    stall: float = Field(
+        30.0, gt=0, le=3600, description="Seconds without a byte after which a transfer is tried again."
+    )
+
+
 _ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 _BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=2048)]
 
@@ -105,4 +113,5 @@ class Settings(StrictModel):
     server: ServerSettings = Field(default_factory=ServerSettings)
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
     session: SessionSettings = Field(default_factory=SessionSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
     ai: AiSettings = Field(default_factory=AiSettings)

@@ -106,9 +106,11 @@ class _Execution:
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
         self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.config, asked.request_id)
-        seconds = float(self._surroundings.config.get("runtime.timeout").value)
+        setting = self._surroundings.config.get("runtime.timeout")
+        seconds = float(setting.value)
+        bound = None if setting.source == "default" and self._handler().lasts else seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(bound):
                 return await self._answer(self._surroundings)
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds) from error
@@ -203,6 +205,8 @@ class _Execution:
             limits=asked.call.limits,
             printed=asked.call.printed,
             sessions=around,
+            bytes=around,
+            progress=around.progress,
             terminal=asked.call.terminal if asked.flags.output is None else None,
         )
 

@@ -11,12 +11,14 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
 from nexus.schemas.command import GlobalFlags
-from nexus.schemas.errors import NotFound, ValidationError
+from nexus.schemas.errors import BackendUnavailable, NotFound, ValidationError
 
 if TYPE_CHECKING:
     import httpx
 
+    from nexus.output.progress import TerminalProgress
     from nexus.schemas.session import TransportName
+    from nexus.schemas.wire import ByteWire
     from nexus.sessions.client import SessionClient
 
 LOCAL_PROFILE = "local"
@@ -61,6 +63,7 @@ class Surroundings:
         self.contexts = ContextFiles(runtime.folders.state / "contexts", name)
         self.token = call.environment.get("NEXUS_TOKEN") or None
         self._flags = flags
+        self.progress = _progress(call)
         if flags.profile not in (None, LOCAL_PROFILE):
             raise NotFound(resource="profile", reference=flags.profile, available=[LOCAL_PROFILE], hint=_SERVER_HINT)
         key = flags.idempotency_key
@@ -90,8 +93,29 @@ class Surroundings:
         access = CommandSessions(ways, self.server, self.token, self.config, self._connect)
         return await access.client(transport, poll_interval)
 
+    async def wire(self) -> "ByteWire":
+        """Return a way for bytes, to the local kernel's socket or to the server: the `ByteAccess` of handlers."""
+        from nexus.client.api import LOCAL_URL
+        from nexus.client.wire import HttpWire
+
+        stall = float(self.config.get("data.stall").value)
+        if self.server is not None:
+            return HttpWire(self.server, socket=None, stall=stall)
+        socket = await self._runtime.kernel.socket()
+        if socket is None:
+            raise BackendUnavailable.because("The kernel has no socket that bytes could go by.")
+        return HttpWire(LOCAL_URL, socket=socket, stall=stall)
+
     async def _connect(self) -> "httpx.AsyncClient":
         return await self._runtime.client(self.server)
+
+
+def _progress(call: Call) -> "TerminalProgress | None":
+    if not call.stderr.is_terminal or call.environment.get("TERM") == "dumb":
+        return None
+    from nexus.output.progress import TerminalProgress
+
+    return TerminalProgress(call.stderr, call.columns, colour=not call.environment.get("NO_COLOR"))
 
 
 def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlConfiguration:

@@ -17,11 +17,20 @@ from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.command import CommandHandler, CommandPath
 
 _SESSION_ACTIONS = ("list", "view", "attach", "send", "interrupt", "resize", "restart", "close", "events")
+_DATASET_ACTIONS = ("list", "view", "push", "pull", "update", "verify", "delete")
+_ARTIFACT_ACTIONS = ("list", "view", "push", "download", "update", "verify", "delete")
+_HABITS = {"ls": "list", "info": "view", "rm": "delete"}
 
 ALIASES: dict[str, str] = {
     **{f"config {action}": f"settings config {action}" for action in ("view", "get", "set", "unset")},
     **{f"session {action}": f"session live {action}" for action in _SESSION_ACTIONS},
     "session get": "session live view",
+    **{f"dataset {action}": f"data dataset {action}" for action in _DATASET_ACTIONS},
+    **{f"dataset {habit}": f"data dataset {action}" for habit, action in _HABITS.items()},
+    **{f"artifact {action}": f"data artifact {action}" for action in _ARTIFACT_ACTIONS},
+    **{f"artifact {habit}": f"data artifact {action}" for habit, action in _HABITS.items()},
+    **{f"data dataset {habit}": f"data dataset {action}" for habit, action in _HABITS.items()},
+    **{f"data artifact {habit}": f"data artifact {action}" for habit, action in _HABITS.items()},
     "agent terminal session": "agent terminal open",
 }
 """Other names for canonical paths: the habits that people have."""

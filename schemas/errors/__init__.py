@@ -19,14 +19,18 @@
     │   ├── AiKeyRefused     AI_KEY_REFUSED          3
     │   └── AiSignInRequired AI_SIGN_IN_REQUIRED     3   a coding agent is not signed in
     ├── PermissionDenied     PERMISSION_DENIED       3
-    │   └── RegistrationClosed REGISTRATION_CLOSED   3
+    │   ├── RegistrationClosed REGISTRATION_CLOSED   3
+    │   └── UrlRefused       URL_REFUSED             3   …URL_EXPIRED
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
-    ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, git, program, AI, resident ones
+    ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, transfer, git, program, AI ones
     ├── TimeoutExceeded      TIMEOUT                 5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
-    │   └── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
+    │   ├── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
+    │   ├── UploadExpired    UPLOAD_EXPIRED          6   …UPLOAD_INCOMPLETE
+    │   ├── FileChanged      FILE_CHANGED            6   while it was read
+    │   └── TransferBusy     TRANSFER_BUSY           6   another command moves the same bytes
     ├── ContextMissing       CONTEXT_MISSING         7
     │   └── ContextStale     CONTEXT_STALE           7   the selection's target was deleted
     ├── SessionError         …                       8   see the Session ABI
@@ -48,6 +52,8 @@ from nexus.schemas.errors.access import (
     PermissionDenied,
     RegistrationClosed,
     TokenExpired,
+    UrlExpired,
+    UrlRefused,
 )
 from nexus.schemas.errors.backend import (
     AiBackendFailed,
@@ -56,6 +62,7 @@ from nexus.schemas.errors.backend import (
     AiRequestRefused,
     BackendError,
     BackendUnavailable,
+    ChecksumMismatch,
     ExtraMissing,
     GitFailed,
     OutcomeUnknown,
@@ -70,6 +77,7 @@ from nexus.schemas.errors.backend import (
     StorageReadOnly,
     StorageUnsupported,
     TimeoutExceeded,
+    TransferBroken,
 )
 from nexus.schemas.errors.ending import (
     HungUp,
@@ -104,8 +112,12 @@ from nexus.schemas.errors.state import (
     Conflict,
     ContextMissing,
     ContextStale,
+    FileChanged,
     FolderOwned,
     NotFound,
+    TransferBusy,
+    UploadExpired,
+    UploadIncomplete,
     VersionConflict,
 )
 from nexus.schemas.errors.usage import (
@@ -135,6 +147,7 @@ __all__ = [
     "AuthInvalid",
     "BackendError",
     "BackendUnavailable",
+    "ChecksumMismatch",
     "CommandNotFound",
     "ConfigInvalid",
     "ConfirmationRequired",
@@ -145,6 +158,7 @@ __all__ = [
     "ErrorType",
     "ExecutionError",
     "ExtraMissing",
+    "FileChanged",
     "FolderOwned",
     "GitFailed",
     "HungUp",
@@ -185,7 +199,13 @@ __all__ = [
     "Terminated",
     "TimeoutExceeded",
     "TokenExpired",
+    "TransferBroken",
+    "TransferBusy",
     "UnknownOption",
+    "UploadExpired",
+    "UploadIncomplete",
+    "UrlExpired",
+    "UrlRefused",
     "ValidationError",
     "VersionConflict",
     "clipped",

@@ -66,3 +66,19 @@ class RegistrationClosed(PermissionDenied):
     code = "REGISTRATION_CLOSED"
     sentence = "This server is closed to registration."
     hint = "Ask somebody who may to make an account for you: nexus settings user create."
+
+
+class UrlRefused(PermissionDenied):
+    """A signed URL is not what was signed: changed, or for another method."""
+
+    code = "URL_REFUSED"
+    sentence = "The URL was not signed by this kernel for this use."
+    hint = "nexus help data dataset pull"
+
+
+class UrlExpired(UrlRefused):
+    """A signed URL's time is over."""
+
+    code = "URL_EXPIRED"
+    retryable = True
+    sentence = "The URL was good until {expired_at}."

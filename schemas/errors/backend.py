@@ -82,6 +82,22 @@ class StorageUnsupported(BackendError):
     hint = "Set NEXUS_HOME to a folder on a local disk."
 
 
+class ChecksumMismatch(BackendError):
+    """Bytes are not what they were said to be: `expected` and `actual` are SHA-256."""
+
+    code = "CHECKSUM_MISMATCH"
+    sentence = "{what} has the SHA-256 {actual}, and {expected} was expected."
+    hint = "Run the command again; what was wrong is not kept."
+
+
+class TransferBroken(BackendError):
+    """Bytes could not be moved, however often it was tried; what has arrived is kept for the next try."""
+
+    code = "TRANSFER_BROKEN"
+    retryable = True
+    hint = "Run the command again: it goes on where it was."
+
+
 class GitFailed(BackendError):
     """git could not do what it was asked; its own words are in the message."""
 

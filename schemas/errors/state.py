@@ -43,6 +43,42 @@ class FolderOwned(Conflict):
     sentence = "The data folder {path} is in use by process {pid}."
 
 
+class UploadExpired(Conflict):
+    """An upload that was begun is not kept any more: its time is over, or its bytes were found damaged."""
+
+    code = "UPLOAD_EXPIRED"
+    retryable = True
+    sentence = "The upload {upload_id} is not kept any more."
+    hint = "nexus help data dataset push"
+
+
+class UploadIncomplete(Conflict):
+    """An upload was to be completed and parts of it are missing; `missing` names the first of them."""
+
+    code = "UPLOAD_INCOMPLETE"
+    retryable = True
+    sentence = "{count} parts of the upload {upload_id} are missing."
+    hint = "nexus help data dataset push"
+
+
+class FileChanged(Conflict):
+    """A file changed while it was read."""
+
+    code = "FILE_CHANGED"
+    retryable = True
+    sentence = "{path} changed while it was read."
+    hint = "nexus help data dataset push"
+
+
+class TransferBusy(Conflict):
+    """Another command moves the same bytes to the same place."""
+
+    code = "TRANSFER_BUSY"
+    retryable = True
+    sentence = "Another command is writing to {path} now."
+    hint = "nexus help data dataset pull"
+
+
 class ContextMissing(NexusError):
     """Something must be selected first; `needs` says what: project, roadmap, chat, session, element."""
 

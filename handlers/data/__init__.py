@@ -1,0 +1,1 @@
+"""Data sets and artifacts: files that arrive whole or not at all."""

@@ -1,0 +1,1 @@
+"""Data sets and artifacts: bytes kept once each, sent and fetched by signed URLs."""
