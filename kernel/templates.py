@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.store.lookup import changed_values, find, refuse_taken, values_of
-from nexus.kernel.store.paging import Listing, contains
+from nexus.kernel.store.paging import Listing, matching
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import templates
 from nexus.schemas.kernel import Deleted
@@ -70,17 +70,11 @@ class Templates(Part):
     async def list(self, request: ApiRequest[TemplateQuery, None]) -> Page[Template]:
         """Return a page of templates."""
         query = request.query
-        wanted = select(templates)
-        if query.name is not None:
-            wanted = wanted.where(templates.c.name_key == name_key(query.name))
-        if query.category is not None:
-            wanted = wanted.where(templates.c.category == query.category)
-        if query.favorite is not None:
-            wanted = wanted.where(templates.c.favorite.is_(query.favorite))
-        if query.filter:
-            columns = (templates.c.name, templates.c.description, templates.c.category, templates.c.content)
-            wanted = wanted.where(contains(columns, query.filter))
-        return await self.store.read(lambda connection: LISTING.page(connection, wanted, query))
+        key = None if query.name is None else name_key(query.name)
+        asked = {"name_key": key, "category": query.category, "favorite": query.favorite}
+        columns = (templates.c.name, templates.c.description, templates.c.category, templates.c.content)
+        wanted, given = matching(templates, asked, query.filter, columns)
+        return await self.store.read(lambda connection: LISTING.page(connection, wanted, query, given))
 
     async def create(self, request: ApiRequest[None, NewTemplate]) -> Template:
         """Create a template. Raises `Conflict` when its name is taken."""

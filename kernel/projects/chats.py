@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.events import RoadmapActivity
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.store.lookup import changed_values, count, find, values_of
-from nexus.kernel.store.paging import Listing, contains
+from nexus.kernel.store.paging import Listing, matching
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import chats, messages, roadmaps
 from nexus.schemas.chat import Chat, ChatChanges, ChatQuery, Message, MessagesCleared, NewChat, NewMessage
@@ -91,15 +91,12 @@ class Chats(Part):
     async def list(self, request: ApiRequest[ChatQuery, None]) -> Page[Chat]:
         """Return a page of a roadmap's chats, the oldest first. Raises `NotFound` for the roadmap."""
         roadmap_id, query = request.path["id"], request.query
-        wanted = select(chats).where(chats.c.roadmap_id == roadmap_id)
-        if query.title is not None:
-            wanted = wanted.where(chats.c.title == query.title)
-        if query.filter:
-            wanted = wanted.where(contains((chats.c.title, chats.c.note), query.filter))
+        asked = {"roadmap_id": roadmap_id, "title": query.title}
+        wanted, given = matching(chats, asked, query.filter, (chats.c.title, chats.c.note))
 
         def work(connection: Connection) -> Page[Chat]:
             find(connection, roadmaps, roadmap_id)
-            return CHATS.page(connection, wanted, query)
+            return CHATS.page(connection, wanted, query, given)
 
         return await self.store.read(work)
 
@@ -167,13 +164,11 @@ class Chats(Part):
     async def messages(self, request: ApiRequest[PageQuery, None]) -> Page[Message]:
         """Return a page of what was said, in the order in which it was said."""
         chat_id, query = request.path["id"], request.query
-        wanted = select(messages).where(messages.c.chat_id == chat_id)
-        if query.filter:
-            wanted = wanted.where(contains((messages.c.content,), query.filter))
+        wanted, given = matching(messages, {"chat_id": chat_id}, query.filter, (messages.c.content,))
 
         def work(connection: Connection) -> Page[Message]:
             find(connection, chats, chat_id)
-            return MESSAGES.page(connection, wanted, query)
+            return MESSAGES.page(connection, wanted, query, given)
 
         return await self.store.read(work)
 

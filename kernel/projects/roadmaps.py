@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, delete, insert, select, update
+from sqlalchemy import Connection, Row, Text, cast, delete, insert, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.events import RoadmapActivity
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.store.lookup import changed_values, count, find, values_of
-from nexus.kernel.store.paging import Listing, contains
+from nexus.kernel.store.paging import Listing, matching
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import chats, messages, projects, roadmaps
 from nexus.schemas.kernel import Deleted
@@ -76,15 +76,12 @@ class Roadmaps(Part):
     async def list(self, request: ApiRequest[RoadmapQuery, None]) -> Page[Roadmap]:
         """Return a page of a project's roadmaps, the oldest first. Raises `NotFound` for the project."""
         project_id, query = request.path["id"], request.query
-        wanted = select(roadmaps).where(roadmaps.c.project_id == project_id)
-        if query.title is not None:
-            wanted = wanted.where(roadmaps.c.title == query.title)
-        if query.filter:
-            wanted = wanted.where(contains((roadmaps.c.title, cast(roadmaps.c.tags, Text)), query.filter))
+        asked = {"project_id": project_id, "title": query.title}
+        wanted, given = matching(roadmaps, asked, query.filter, (roadmaps.c.title, cast(roadmaps.c.tags, Text)))
 
         def work(connection: Connection) -> Page[Roadmap]:
             find(connection, projects, project_id)
-            return LISTING.page(connection, wanted, query)
+            return LISTING.page(connection, wanted, query, given)
 
         return await self.store.read(work)
 

@@ -6,17 +6,23 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Table, func, select
 
+from nexus.kernel.store.paging import equal
 from nexus.kernel.store.rows import name_key
 from nexus.schemas.errors import Conflict, NotFound, ValidationError
 
 
 def find(connection: Connection, table: Table, row_id: str, *, namespace: str = "agent") -> Row[Any]:
     """Return the row with the id. Raises `NotFound`; its hint names the list of the commands' `namespace`."""
-    row = connection.execute(select(table).where(table.c.id == row_id)).one_or_none()
+    row = connection.execute(equal(table, "id"), {"id": row_id}).one_or_none()
     if row is None:
-        kind = kind_of(table)
-        raise NotFound(resource=kind, reference=row_id, hint=f"nexus {namespace} {kind} list")
+        raise not_found(table, row_id, namespace=namespace)
     return row
+
+
+def not_found(table: Table, row_id: str, *, namespace: str = "agent") -> NotFound:
+    """Return the error of a row that there is not."""
+    kind = kind_of(table)
+    return NotFound(resource=kind, reference=row_id, hint=f"nexus {namespace} {kind} list")
 
 
 def refuse_taken(

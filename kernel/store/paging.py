@@ -1,10 +1,12 @@
 """Pages of a list: by the sort key and the id, so that rows that come and go move nothing across a page's edge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, asc, desc, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, Table, asc, bindparam, desc, or_, tuple_
+from sqlalchemy import select as select_of
 
 from nexus.kernel.cursor import decode, encode
 from nexus.schemas.errors import ValidationError
@@ -25,28 +27,68 @@ class Listing(Generic[Item]):
     order: str
     id: ColumnElement[Any]
     item: Callable[[Row[Any]], Item]
+    _arranged: dict[tuple[Select[Any], str, bool], Select[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def page(self, connection: Connection, select: Select[Any], query: PageQuery) -> Page[Item]:
-        """Return the page that the query asks for, of the rows that `select` finds."""
+    def page(
+        self, connection: Connection, select: Select[Any], query: PageQuery, given: Mapping[str, Any] | None = None
+    ) -> Page[Item]:
+        """Return the page that the query asks for, of the rows that `select` finds.
+
+        A select that is made once, and takes what is `given` as parameters, is arranged once too: to make a statement
+        costs several times what it takes to run it.
+        """
         order = query.sort or self.order
+        arranged = (select, order, query.cursor is not None)
+        if given is None or arranged not in self._arranged:
+            statement = self._arrange(*arranged)
+            if given is not None:
+                self._arranged[arranged] = statement
+        else:
+            statement = self._arranged[arranged]
+        values = {**(given or {}), "page_size": query.limit + 1}
+        if query.cursor is not None:
+            values["page_key"], values["page_id"] = decode(query.cursor, order)
+        rows = connection.execute(statement, values).all()
+        truncated = len(rows) > query.limit
+        rows = rows[: query.limit]
+        cursor = encode(order, (rows[-1].sort_key, rows[-1].sort_id)) if truncated else None
+        return Page.model_construct(items=[self.item(row) for row in rows], next_cursor=cursor, truncated=truncated)
+
+    def _arrange(self, select: Select[Any], order: str, goes_on: bool) -> Select[Any]:
         descending = order.startswith("-")
         key = self.sorts.get(order.removeprefix("-"))
         if key is None:
             raise ValidationError.because(
                 f"{order.removeprefix('-')!r} cannot be sorted by.", field="sort", available=sorted(self.sorts)
             )
-        if query.cursor is not None:
-            place = tuple_(*(literal(value) for value in decode(query.cursor, order)))
+        if goes_on:
+            # Of no type: a cursor that somebody made up may hold anything that a database can have.
+            place = tuple_(bindparam("page_key"), bindparam("page_id"))
             position = tuple_(key, self.id)
             select = select.where(position < place if descending else position > place)
         direction = desc if descending else asc
         select = select.add_columns(key.label("sort_key"), self.id.label("sort_id"))
-        select = select.order_by(direction(key), direction(self.id)).limit(query.limit + 1)
-        rows = connection.execute(select).all()
-        truncated = len(rows) > query.limit
-        rows = rows[: query.limit]
-        cursor = encode(order, (rows[-1].sort_key, rows[-1].sort_id)) if truncated else None
-        return Page.model_construct(items=[self.item(row) for row in rows], next_cursor=cursor, truncated=truncated)
+        return select.order_by(direction(key), direction(self.id)).limit(bindparam("page_size", type_=Integer))
+
+
+def matching(
+    table: Table, given: Mapping[str, Any], text: str | None, searched: Sequence[ColumnElement[Any]]
+) -> tuple[Select[Any], Mapping[str, Any] | None]:
+    """Return what selects a table's rows, and its parameters, for a page of them.
+
+    Columns that are `given` a value equal it, None asks for any; with a `text` one of the `searched` contains it.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    select = equal(table, *values)
+    return (select.where(contains(searched, text)).params(values), None) if text else (select, values)
+
+
+@cache
+def equal(table: Table, *columns: str) -> Select[Any]:
+    """Return the select, made once, of the rows whose columns equal the parameters of the same names."""
+    return select_of(table).where(*(table.c[name] == bindparam(name) for name in columns))
 
 
 def contains(columns: Sequence[ColumnElement[Any]], text: str) -> ColumnElement[bool]:

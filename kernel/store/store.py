@@ -38,7 +38,7 @@ class Store:
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
-        self._short_reads = _engine(path, 0, "BEGIN", most_steps=SHORT_READ_STEPS)
+        self._short = ShortReads(path)
         self._reads = _engine(path, busy_seconds, "BEGIN")
         self._writes = _engine(path, busy_seconds, "BEGIN IMMEDIATE")
         self._closed = False
@@ -58,9 +58,8 @@ class Store:
         """Run `work` in a transaction that sees one moment and writes nothing; it may be begun a second time."""
         if not self._closed:
             try:
-                with self._short_reads.begin() as connection:
-                    return work(connection)
-            except SQLAlchemyError:
+                return self._short.read(work)
+            except (SQLAlchemyError, sqlite3.Error):
                 # Too long for here, or a lock: the reader's thread has the time, and tells what is wrong if it is more.
                 pass
         return await self._run(self._reader, self._reads, work)
@@ -79,7 +78,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        self._short_reads.dispose()
+        self._short.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
@@ -93,15 +92,51 @@ class Store:
             return work(connection)
 
 
-def _engine(path: Path, busy_seconds: float, begin: str, most_steps: int | None = None) -> Engine:
-    def open_connection() -> sqlite3.Connection:
-        connection = connect(path, busy_seconds)
-        if most_steps is not None:
-            # Called after so many steps of a statement; what it returns ends the statement.
-            connection.set_progress_handler(lambda: 1, most_steps)
-        return connection
+class ShortReads:
+    """Reads on the event loop's thread, by one connection that stays open between them.
 
-    engine = create_engine("sqlite://", creator=open_connection, poolclass=SingletonThreadPool, json_serializer=_json)
+    To take a connection from a pool, and to have SQLAlchemy begin and end a transaction on it, costs more than most
+    reads: it knows of none here, and the driver is told.
+    """
+
+    def __init__(self, path: Path) -> None:
+        def open_connection() -> sqlite3.Connection:
+            self._driver = connect(path, 0)
+            # Called after so many steps of a statement; what it returns ends the statement.
+            self._driver.set_progress_handler(lambda: 1, SHORT_READ_STEPS)
+            return self._driver
+
+        self._engine = create_engine(
+            "sqlite://",
+            creator=open_connection,
+            poolclass=SingletonThreadPool,
+            json_serializer=_json,
+            isolation_level="AUTOCOMMIT",
+        )
+        self._connection: Connection | None = None
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` on one moment of the database. Raises what the driver and SQLAlchemy raise."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._engine.connect()
+        self._driver.execute("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            self._driver.rollback()
+
+    def close(self) -> None:
+        """Close the connection, in the thread that reads."""
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+
+def _engine(path: Path, busy_seconds: float, begin: str) -> Engine:
+    engine = create_engine(
+        "sqlite://", creator=lambda: connect(path, busy_seconds), poolclass=SingletonThreadPool, json_serializer=_json
+    )
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:

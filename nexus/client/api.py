@@ -1,31 +1,22 @@
 """The kernel's API for handlers: typed answers, and every failure as an error of ours."""
 
+import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
+from nexus.client.way import SAFE_METHODS, Reply, Request, Way
 from nexus.schemas.envelope import ErrorEntry
-from nexus.schemas.errors import (
-    BackendError,
-    BackendUnavailable,
-    NexusError,
-    OutcomeUnknown,
-    ReportedError,
-    TimeoutExceeded,
-)
-
-if TYPE_CHECKING:
-    import httpx
+from nexus.schemas.errors import BackendError, NexusError, ReportedError
 
 Result = TypeVar("Result")
 
-LOCAL_URL = "http://kernel.local"
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HTTP_ERROR = 400
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
@@ -36,24 +27,16 @@ def _adapter(result: type[Result]) -> TypeAdapter[Result]:
     return _adapters[result]
 
 
-def _parameters(query: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in query.items()
-        if value is not None
-    }
-
-
 class HttpApiClient:
-    """One command's face of the API; the connections that `connect` gives are shared by many commands.
+    """One command's face of the API; the way that `connect` gives is shared by many commands.
 
-    Nothing is connected, and httpx is not imported, before the first call. `calls` tells what was asked, and how long
+    Nothing is connected before the first call. `calls` tells what was asked, and how long
     each answer took.
     """
 
     def __init__(
         self,
-        connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
+        connect: Callable[[], Awaitable[Way]],
         *,
         request_id: str,
         traceparent: str,
@@ -64,7 +47,7 @@ class HttpApiClient:
         self._connect = connect
         self._idempotency_key = idempotency_key
         self._writes = 0
-        self._headers = {"x-request-id": request_id, "traceparent": traceparent}
+        self._headers = {"accept": "application/json", "x-request-id": request_id, "traceparent": traceparent}
         if token:
             self._headers["authorization"] = f"Bearer {token}"
 
@@ -112,7 +95,7 @@ class HttpApiClient:
         headers = dict(self._headers)
         if body is not None:
             headers["content-type"] = "application/json"
-        if method not in _SAFE_METHODS:
+        if method not in SAFE_METHODS:
             # A command may write more than once: each of its writes has a key of its own, the same at every try.
             key = self._idempotency_key or secrets.token_hex(16)
             headers["idempotency-key"] = f"{key}-{self._writes}" if self._writes else key
@@ -129,26 +112,20 @@ class HttpApiClient:
         query: Mapping[str, Any] | None = None,
         body: BaseModel | None = None,
     ) -> Result:
-        import httpx
-
         content = None
         if body is not None:
             content = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = self._headers_for(method, content)
-        client = await self._connect()
+        way = await self._connect()
         begun = time.perf_counter()
         try:
-            response = await client.request(
-                method, _filled(path, at or {}), params=_parameters(query or {}), content=content, headers=headers
-            )
-        except httpx.HTTPError as error:
-            raise _transport_error(error, method, str(client.base_url)) from error
+            reply = await way.send(Request(method, _target(path, at, query), headers, content))
         finally:
             self.calls.append(f"{method} {path} took {(time.perf_counter() - begun) * 1000:.1f} ms")
-        if response.is_error:
-            raise _reported(response)
+        if reply.status >= HTTP_ERROR:
+            raise _reported(reply)
         try:
-            return _adapter(result).validate_json(response.content)
+            return _adapter(result).validate_json(reply.body)
         except ModelError as error:
             raise BackendError.because(
                 f"The kernel's answer to {method} {path} is not of the form that was agreed.",
@@ -156,66 +133,23 @@ class HttpApiClient:
             ) from error
 
 
-def _filled(path: str, at: Mapping[str, str]) -> str:
-    from urllib.parse import quote
-
-    return path.format(**{name: quote(value, safe="", errors="surrogateescape") for name, value in at.items()})
-
-
-def _transport_error(error: "httpx.HTTPError", method: str, server: str) -> NexusError:
-    """Translate what httpx raises; a test holds this complete."""
-    import httpx
-
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return BackendUnavailable.because(
-            f"{server} cannot be reached: {error or type(error).__name__}.", server=server
-        )
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.TooManyRedirects | httpx.DecodingError):
-        return BackendError.because(f"{server} cannot be spoken to: {error}.", server=server)
-    if method not in _SAFE_METHODS:
-        return OutcomeUnknown.because(
-            "The connection ended before the kernel answered: whether it did the work is not known.", server=server
-        )
-    if isinstance(error, httpx.TimeoutException):
-        return TimeoutExceeded(seconds=30.0, server=server)
-    return BackendUnavailable.because(
-        f"The connection to {server} broke: {error or type(error).__name__}.", server=server
-    )
+def _target(path: str, at: Mapping[str, str] | None, query: Mapping[str, Any] | None) -> str:
+    """Return the path with its values, and the query behind it, quoted."""
+    if at:
+        path = path.format(**{name: quote(value, safe="", errors="surrogateescape") for name, value in at.items()})
+    given = [(name, _written(value)) for name, value in query.items() if value is not None] if query else []
+    return f"{path}?{urlencode(given)}" if given else path
 
 
-def _reported(response: "httpx.Response") -> NexusError:
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _reported(reply: Reply) -> NexusError:
     try:
-        entry = ErrorEntry.model_validate(response.json()["error"])
+        entry = ErrorEntry.model_validate(json.loads(reply.body)["error"])
     except (ValueError, KeyError, TypeError):
         return BackendError.because(
-            f"The server answered {response.status_code} and no error that can be read.",
-            httpStatus=response.status_code,
+            f"The server answered {reply.status} and no error that can be read.", httpStatus=reply.status
         )
     return ReportedError(entry)
-
-
-class Connections:
-    """The httpx clients of a process, one a server, kept open between commands. Close it at the end."""
-
-    def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
-
-    def client(self, server: str, transport: "httpx.AsyncBaseTransport | None" = None) -> "httpx.AsyncClient":
-        """Return the client of a server; `transport` is how a new one reaches it."""
-        import httpx
-
-        if server not in self._clients:
-            self._clients[server] = httpx.AsyncClient(
-                base_url=server,
-                transport=transport,
-                timeout=httpx.Timeout(600.0, connect=10.0, pool=10.0),
-                headers={"accept": "application/json"},
-                trust_env=transport is None,
-            )
-        return self._clients[server]
-
-    async def close(self) -> None:
-        """Close every connection."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from nexus.client.way import Way
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
     from nexus.schemas.session import TransportName
     from nexus.sessions.transport import Transport
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class KernelProvider(Protocol):
     """The kernel of the local profile: in this process, or behind its owner's socket."""
 
-    async def transport(self) -> "httpx.AsyncBaseTransport": ...
+    async def way(self) -> Way:
+        """Return the way of the API, the same one for as long as this process lives."""
+        ...
 
     async def session_transport(self, name: "TransportName") -> "Transport":
         """Return the way of the Session ABI that has this name. Raises `ValidationError` where there is none."""
         ...
 
     async def socket(self) -> "Path | None":
-        """Return where the kernel listens, None where it does not. Raises as `transport` does."""
+        """Return where the kernel listens, None where it does not. Raises as `way` does."""
         ...

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from nexus.call import Call
 from nexus.client.provider import KernelProvider
+from nexus.client.way import LOCAL_URL, Way
 from nexus.registry.aliases import UserAliases
 from nexus.registry.index import CommandIndex
 from nexus.registry.registry import IndexedHandlers
@@ -14,7 +15,6 @@ from nexus.schemas.front import Fronts
 if TYPE_CHECKING:
     import httpx
 
-    from nexus.client.api import Connections
     from nexus.client.sessions import SessionWays
 
 
@@ -38,7 +38,8 @@ class Runtime:
         self.handlers = IndexedHandlers(self.index)
         self.aliases = UserAliases(folders.config / "aliases.json", self.index)
         self.index.own_alias = self.aliases.find
-        self._connections: Connections | None = None
+        self._ways_to: dict[str, Way] = {}
+        self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._ways: SessionWays | None = None
 
     @property
@@ -50,19 +51,29 @@ class Runtime:
             self._ways = SessionWays(self.kernel)
         return self._ways
 
-    async def client(self, server: str | None) -> "httpx.AsyncClient":
-        """Return the HTTP client of a server, or of the local kernel. Nothing is imported before the first call."""
-        from nexus.client.api import LOCAL_URL, Connections
+    async def way(self, server: str | None) -> Way:
+        """Return the way to the API of a server, or of the local kernel. Nothing is imported before the first call."""
+        if server is None:
+            return await self.kernel.way()
+        if server not in self._ways_to:
+            from nexus.client.http import to_server
 
-        if self._connections is None:
-            self._connections = Connections()
-        if server is not None:
-            return self._connections.client(server)
-        return self._connections.client(LOCAL_URL, await self.kernel.transport())
+            self._ways_to[server] = to_server(server)
+        return self._ways_to[server]
+
+    async def client(self, server: str | None) -> "httpx.AsyncClient":
+        """Return the same way as httpx knows it, for the polling transport of the Session ABI."""
+        from nexus.client.http import OverWay, client_of
+
+        if server not in self._clients:
+            self._clients[server] = client_of(server or LOCAL_URL, OverWay(await self.way(server)))
+        return self._clients[server]
 
     async def close(self) -> None:
         """Close the connections."""
         if self._ways is not None:
             await self._ways.close()
-        if self._connections is not None:
-            await self._connections.close()
+        for client in self._clients.values():
+            await client.aclose()
+        for way in self._ways_to.values():
+            await way.aclose()

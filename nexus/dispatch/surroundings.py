@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nexus.call import Call
 from nexus.client.api import HttpApiClient
+from nexus.client.way import Way
 from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
@@ -68,7 +69,7 @@ class Surroundings:
             raise NotFound(resource="profile", reference=flags.profile, available=[LOCAL_PROFILE], hint=_SERVER_HINT)
         key = flags.idempotency_key
         self.api = HttpApiClient(
-            self._connect,
+            self._to_kernel,
             request_id=request_id,
             traceparent=_traceparent(call.environment.get("TRACEPARENT")),
             idempotency_key=None if key is None else header_safe(key, "--idempotency-key"),
@@ -90,12 +91,12 @@ class Surroundings:
         from nexus.client.sessions import CommandSessions
 
         ways = self._runtime.session_ways
-        access = CommandSessions(ways, self.server, self.token, self.config, self._connect)
+        access = CommandSessions(ways, self.server, self.token, self.config, self._http)
         return await access.client(transport, poll_interval)
 
     async def wire(self) -> "ByteWire":
         """Return a way for bytes, to the local kernel's socket or to the server: the `ByteAccess` of handlers."""
-        from nexus.client.api import LOCAL_URL
+        from nexus.client.way import LOCAL_URL
         from nexus.client.wire import HttpWire
 
         stall = float(self.config.get("data.stall").value)
@@ -106,7 +107,10 @@ class Surroundings:
             raise BackendUnavailable.because("The kernel has no socket that bytes could go by.")
         return HttpWire(LOCAL_URL, socket=socket, stall=stall)
 
-    async def _connect(self) -> "httpx.AsyncClient":
+    async def _to_kernel(self) -> Way:
+        return await self._runtime.way(self.server)
+
+    async def _http(self) -> "httpx.AsyncClient":
         return await self._runtime.client(self.server)
 
 

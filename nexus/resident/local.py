@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexus.client.way import AppWay, Way
+from nexus.resident.way import LocalWay
 from nexus.schemas.errors import BackendUnavailable, FolderOwned
 
 if TYPE_CHECKING:
-    import httpx
     from starlette.applications import Starlette
 
     from nexus.kernel.host import KernelHost
@@ -44,17 +45,14 @@ class LocalKernel:
         self._kernel: Kernel | None = None
         self._owner: Path | None = None
         self._socket: Path | None = None
-        self._way: httpx.AsyncBaseTransport | None = None
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._way: Way | None = None
+        self._to_kernel = LocalWay(self)
 
-    async def transport(self) -> "httpx.AsyncBaseTransport":
+    async def way(self) -> Way:
         """Return how to reach the kernel. Raises storage errors, `VersionConflict`, `BackendUnavailable`."""
-        if self._transport is None:
+        if self._way is None:
             await self.reached()
-            from nexus.resident.transport import LocalTransport
-
-            self._transport = LocalTransport(self)
-        return self._transport
+        return self._to_kernel
 
     async def session_transport(self, name: "TransportName") -> "Transport":
         """Return the Session ABI's way to the kernel, wherever that is when it is used."""
@@ -63,7 +61,7 @@ class LocalKernel:
         return LocalSessionWay(self, name)
 
     async def sessions(self) -> "SessionHost | Path":
-        """Return the kernel's face if it is ours, else its owner's socket. Raises as `transport` does."""
+        """Return the kernel's face if it is ours, else its owner's socket. Raises as `way` does."""
         await self.reached()
         if self._kernel is not None:
             return self._kernel.sessions
@@ -72,26 +70,26 @@ class LocalKernel:
         return self._owner
 
     async def socket(self) -> "Path | None":
-        """Return where the kernel listens, None where it does not. Raises as `transport` does."""
+        """Return where the kernel listens, None where it does not. Raises as `way` does."""
         await self.reached()
         return self._socket if self._kernel is not None else self._owner
 
     async def app(self) -> "Starlette":
-        """Return the kernel of this process, for those who speak HTTP to our socket. Raises as `transport` does."""
+        """Return the kernel of this process, for those who speak HTTP to our socket. Raises as `way` does."""
         await self.reached()
         if self._kernel is None:
             raise BackendUnavailable.because("Another process owns the data folder.")
         return self._kernel.app
 
-    async def reached(self) -> "httpx.AsyncBaseTransport":
-        """Return the way that is open now, opened if need be. Raises as `transport` does."""
+    async def reached(self) -> Way:
+        """Return the way that is open now, opened if need be. Raises as `way` does."""
         if self._way is None:
             async with self._opening:
                 if self._way is None:
                     self._way = await self._open()
         return self._way
 
-    async def forget(self, lost: "httpx.AsyncBaseTransport") -> bool:
+    async def forget(self, lost: Way) -> bool:
         """Drop the way to an owner who has gone; say whether it was one."""
         if self._kernel is not None:
             return False
@@ -111,11 +109,9 @@ class LocalKernel:
         if self._kernel is not None:
             await self._kernel.close()
 
-    async def _open(self) -> "httpx.AsyncBaseTransport":
+    async def _open(self) -> Way:
         # In a thread: a resident goes on answering while a hundred modules are read.
         await asyncio.to_thread(_import)
-        import httpx
-
         deadline = asyncio.get_running_loop().time() + OWNER_SECONDS
         while True:
             try:
@@ -124,7 +120,9 @@ class LocalKernel:
                 socket = owned.data.get("socket")
                 if socket and await _listens(socket):
                     self._owner = Path(socket)
-                    return httpx.AsyncHTTPTransport(uds=socket)
+                    from nexus.client.http import to_socket
+
+                    return to_socket(socket)
                 if asyncio.get_running_loop().time() > deadline:
                     raise BackendUnavailable.because(
                         f"The process {owned.data.get('pid')} owns {self._data_folder} and cannot be spoken to.",
@@ -132,7 +130,7 @@ class LocalKernel:
                     ) from owned
                 await asyncio.sleep(0.02)
             else:
-                return httpx.ASGITransport(self._kernel.app)
+                return AppWay(self._kernel.app)
 
     async def _own(self) -> "Kernel":
         from nexus.kernel.kernel import Kernel
@@ -153,8 +151,6 @@ def _import() -> None:
     # Imports leave no garbage, and looking for it takes a tenth of their time.
     gc.disable()
     try:
-        import httpx  # noqa: F401 -- read into the cache of modules
-
         import nexus.kernel.kernel  # noqa: F401 -- read into the cache of modules
     finally:
         if collects:

@@ -1,17 +1,15 @@
 """The Session ABI's way to the local kernel, which stays the same object when the kernel's owner changes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from nexus.client.way import Way
 from nexus.schemas.errors import BackendUnavailable
 from nexus.schemas.protocol import AttachSession, SessionAnswer, SessionCommand
 from nexus.schemas.session import TransportName
 from nexus.sessions.local import LocalTransport, SessionHost
 from nexus.sessions.transport import Channel, Transport, TransportLost, TransportUnusable
 from nexus.sessions.websocket import WebSocketTransport
-
-if TYPE_CHECKING:
-    import httpx
 
 URL = "ws://kernel.local/kernel"
 
@@ -23,9 +21,9 @@ class SessionKernel(Protocol):
 
     async def socket(self) -> Path | None: ...
 
-    async def reached(self) -> "httpx.AsyncBaseTransport": ...
+    async def reached(self) -> Way: ...
 
-    async def forget(self, lost: "httpx.AsyncBaseTransport") -> bool: ...
+    async def forget(self, lost: Way) -> bool: ...
 
 
 class LocalSessionWay:

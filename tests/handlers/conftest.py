@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from nexus.call import Call
 from nexus.cli.run import run
+from nexus.client.way import AppWay, Way
 from nexus.dispatch.runtime import Runtime
 from nexus.fronts import CommandFronts
 from nexus.kernel.host import OneShotHost
@@ -142,8 +142,8 @@ class InThisProcess:
 
     kernel: Kernel
 
-    async def transport(self) -> httpx.AsyncBaseTransport:
-        return httpx.ASGITransport(self.kernel.app)
+    async def way(self) -> Way:
+        return AppWay(self.kernel.app)
 
     async def session_transport(self, name: str) -> Transport:
         assert name == "local", name

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
 import pytest
 from pydantic import Field
 
 from nexus.call import Call
+from nexus.client.way import Way
 from nexus.dispatch.runtime import Runtime
 from nexus.fronts import CommandFronts
 from nexus.registry.flags import GLOBAL_FLAGS
@@ -199,7 +199,7 @@ class Folders:
 class NoKernel:
     """The kernel of commands that need none."""
 
-    async def transport(self) -> httpx.AsyncBaseTransport:
+    async def way(self) -> Way:
         raise AssertionError("this command needs no kernel")
 
 

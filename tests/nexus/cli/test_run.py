@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from nexus.call import Call
 from nexus.cli.run import run
+from nexus.client.way import Way
 from nexus.dispatch.runtime import Runtime
 from nexus.fronts import CommandFronts
 from nexus.registry.index import CommandIndex
@@ -26,7 +26,7 @@ class Folders:
 
 
 class NoKernel:
-    async def transport(self) -> httpx.AsyncBaseTransport:
+    async def way(self) -> Way:
         raise AssertionError("this command needs no kernel")
 
     async def session_transport(self, name: str) -> Any:
