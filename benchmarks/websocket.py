@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--count", type=int, default=500_000)
     parser.add_argument("--size", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     with installed(options.python) as nexus:
         rows = measure(nexus, options.count, options.size, options.rounds)
