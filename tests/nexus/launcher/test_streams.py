@@ -4,13 +4,14 @@ import json
 import os
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SLOWLY = "for i in $(seq 1 {lines}); do echo line-$i; [ $((i % 200)) = 0 ] && sleep 0.02; done; true"
+SLOWLY = "for i in $(seq 1 {lines}); do echo line-$i; [ $((i % 200)) = 0 ] && sleep {pause}; done; true"
 
 
 def project(home: Any) -> None:
@@ -34,26 +35,53 @@ def whole(printed: bytes) -> list[dict[str, Any]]:
     return events
 
 
+class Printed:
+    """What a command prints, read as it comes: a reader that stops would hold up whoever comes after a kill."""
+
+    def __init__(self, stdout: int) -> None:
+        self._read = bytearray()
+        self._grown = threading.Condition()
+        self._stdout = stdout
+        self._reading = threading.Thread(target=self._collect)
+        self._reading.start()
+
+    def _collect(self) -> None:
+        while data := os.read(self._stdout, 1 << 16):
+            with self._grown:
+                self._read += data
+                self._grown.notify_all()
+
+    def until_more(self, size: int) -> None:
+        """Wait until so many bytes more were printed."""
+        with self._grown:
+            wanted = len(self._read) + size
+            assert self._grown.wait_for(lambda: len(self._read) >= wanted, 60), bytes(self._read[-1000:])
+
+    def to_end(self) -> bytes:
+        self._reading.join(600)
+        return bytes(self._read)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("kills", "lines"), [(3, 60_000), pytest.param(100, 1_000_000, marks=pytest.mark.soak)], ids=["short", "soak"]
+    ("kills", "lines", "pause"),
+    [(3, 60_000, 0.02), pytest.param(100, 1_000_000, 0.1, marks=pytest.mark.soak)],
+    ids=["short", "soak"],
 )
-def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines: int) -> None:
+def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines: int, pause: float) -> None:
     project(home)
-    running = home.start("agent", "terminal", "run", "--command", SLOWLY.format(lines=lines), "--timeout", "800")
-    printed = bytearray()
+    running = home.start(
+        "agent", "terminal", "run", "--command", SLOWLY.format(lines=lines, pause=pause), "--timeout", "800"
+    )
+    printed = Printed(running.stdout.fileno())
     chance = random.Random(kills)
     for _ in range(kills):
         # After some output of each resident: kill it in the middle.
-        for _ in range(chance.randint(1, 4)):
-            more = os.read(running.stdout.fileno(), 1 << 16)
-            assert more
-            printed += more
+        printed.until_more(chance.randint(1, 100_000))
         home.kill()
-    rest, complaints = running.communicate(timeout=600)
-    events = whole(bytes(printed + rest))
-    assert outputs(events).split() == [f"line-{number}" for number in range(1, lines + 1)], complaints
-    assert (events[-1]["payload"]["exitCode"], running.returncode) == (0, 0)
+    events = whole(printed.to_end())
+    assert outputs(events).split() == [f"line-{number}" for number in range(1, lines + 1)]
+    assert (events[-1]["payload"]["exitCode"], running.wait(60)) == (0, 0)
 
 
 @pytest.mark.timeout(300)
@@ -94,7 +122,7 @@ def test_a_reader_that_goes_ends_the_stream(home: Any, tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_a_run_goes_on_over_restarts_of_its_resident(home: Any) -> None:
     project(home)
-    running = home.start("agent", "terminal", "run", "--command", SLOWLY.format(lines=30_000))
+    running = home.start("agent", "terminal", "run", "--command", SLOWLY.format(lines=30_000, pause=0.02))
     printed = bytearray()
     for _ in range(2):
         more = os.read(running.stdout.fileno(), 1 << 16)
