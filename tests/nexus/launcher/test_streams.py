@@ -70,6 +70,11 @@ class Printed:
 )
 def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines: int, pause: float) -> None:
     project(home)
+    beside = [
+        home.run("agent", "terminal", "open", "--shell", "/bin/bash").envelope["data"]["sessionId"] for _ in "abc"
+    ]
+    for number, each in enumerate(beside):
+        assert home.run("agent", "terminal", "send", f"KEPT={number}", "--enter", "--session-id", each).status == 0
     running = home.start(
         "agent", "terminal", "run", "--command", SLOWLY.format(lines=lines, pause=pause), "--timeout", "800"
     )
@@ -82,6 +87,9 @@ def test_a_run_is_whole_over_kills_of_its_resident(home: Any, kills: int, lines:
     events = whole(printed.to_end())
     assert outputs(events).split() == [f"line-{number}" for number in range(1, lines + 1)]
     assert (events[-1]["payload"]["exitCode"], running.wait(60)) == (0, 0)
+    for number, each in enumerate(beside):
+        alive = home.run("agent", "terminal", "run", "--collect", "--command", "echo kept=$KEPT", "--session-id", each)
+        assert f"kept={number}\r\n" in outputs(alive.envelope["data"]["events"])
 
 
 @pytest.mark.timeout(300)
