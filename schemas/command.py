@@ -40,6 +40,7 @@ __all__ = [
     "CommandHandler",
     "CommandPath",
     "CommandSpec",
+    "ConfigSource",
     "ConfigValue",
     "Configuration",
     "ContextStore",
@@ -147,12 +148,15 @@ class Terminal(Protocol):
         ...
 
 
+ConfigSource = Literal["flag", "environment", "file", "default"]
+
+
 class ConfigValue(Model):
     """One setting and where its value came from."""
 
     key: str
     value: Any
-    source: Literal["flag", "environment", "file", "default"]
+    source: ConfigSource
     origin: str | None = None
 
 

@@ -9,6 +9,8 @@ from pydantic.alias_generators import to_camel
 
 def to_utc(moment: datetime) -> datetime:
     """Return the moment in UTC; one without a zone is taken as UTC."""
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

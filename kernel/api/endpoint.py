@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pydantic
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from nexus.kernel.api.failure import entry_of, error_body, http_status, refused
@@ -170,16 +171,17 @@ def _request_id(headers: Headers) -> str:
 
 
 def _query(operation: Operation, scope: Scope) -> pydantic.BaseModel | None:
-    params = QueryParams(scope.get("query_string", b""))
+    pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    params = dict(pairs)
     if operation.query is None:
         if params:
             raise ValidationError.because("This operation takes no query.", field=next(iter(params)))
         return None
-    if len(params) != len(params.multi_items()):
-        repeated = next(name for name in params if len(params.getlist(name)) > 1)
+    if len(params) != len(pairs):
+        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise ValidationError.because(f"{repeated} was given more than once.", field=repeated)
     try:
-        return operation.query.model_validate(dict(params))
+        return operation.query.model_validate(params)
     except pydantic.ValidationError as error:
         raise refused(error, operation.query, "query") from None
 

@@ -1,6 +1,7 @@
 """Reads and changes the configuration: flag over environment over file over default, each value with its source."""
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ from pydantic import ValidationError as ModelError
 from pydantic.fields import FieldInfo
 
 from nexus.config.settings import Settings
+from nexus.context.known import content_of
 from nexus.context.store import write_whole
-from nexus.schemas.command import ConfigValue
+from nexus.schemas.command import ConfigSource, ConfigValue
 from nexus.schemas.errors import ConfigInvalid, NotFound, ValidationError
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 _CATEGORIES: dict[str, dict[str, FieldInfo]] = {name: dict(model.model_fields) for name, model in _SECTIONS.items()}
 
 
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+@cache
 def environment_name(key: str) -> str:
     """Return the variable that overrides a key: `NEXUS_OUTPUT_FORMAT` for `output.format`."""
     return "NEXUS_" + key.replace(".", "_").upper()
@@ -65,18 +75,24 @@ class TomlConfiguration:
     def get(self, key: str) -> ConfigValue:
         """Return one setting and where it came from."""
         key, field = self._field(key)
+        value, source, origin = self._found(key, field)
+        return ConfigValue(key=key, value=value, source=source, origin=origin)
+
+    def value(self, key: str) -> Any:
+        """Return one setting's value: what every command asks for, without the rest."""
+        return self._found(*self._field(key))[0]
+
+    def _found(self, key: str, field: FieldInfo) -> tuple[Any, ConfigSource, str | None]:
         if key in self._flags:
-            return ConfigValue(key=key, value=self._checked(key, self._flags[key]), source="flag")
+            return self._checked(key, self._flags[key]), "flag", None
         variable = environment_name(key)
         if self._environment.get(variable):
-            value = self._checked(key, self._environment[variable], variable=variable)
-            return ConfigValue(key=key, value=value, source="environment", origin=variable)
+            return self._checked(key, self._environment[variable], variable=variable), "environment", variable
         category, _, name = key.partition(".")
         section = self._content().get(category, {})
         if name in section:
-            value = self._checked(key, section[name], path=str(self.path))
-            return ConfigValue(key=key, value=value, source="file", origin=str(self.path))
-        return ConfigValue(key=key, value=field.get_default(), source="default")
+            return self._checked(key, section[name], path=str(self.path)), "file", str(self.path)
+        return field.get_default(), "default", None
 
     def set(self, key: str, value: Any) -> ConfigValue:
         """Write one setting to the file, whole or not at all, its comments kept."""
@@ -128,14 +144,13 @@ class TomlConfiguration:
 
     def _text(self) -> str:
         try:
-            with self.path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-        except FileNotFoundError:
-            return ""
+            content = content_of(str(self.path), _MOST_BYTES)
         except OSError as error:
             raise ConfigInvalid.because(
                 f"{self.path} cannot be read: {error.strerror}.", path=str(self.path)
             ) from error
+        if content is None:
+            return ""
         if len(content) > _MOST_BYTES:
             raise ConfigInvalid.because(f"{self.path} is larger than {_MOST_BYTES} bytes.", path=str(self.path))
         try:
@@ -152,7 +167,7 @@ class TomlConfiguration:
             import tomllib
 
             try:
-                content = tomllib.loads(text)
+                content = _parsed(text)
             except tomllib.TOMLDecodeError as error:
                 raise self._unreadable(error, text) from error
             stray = [name for name, section in content.items() if not isinstance(section, dict)]

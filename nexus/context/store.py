@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError as ModelError
 
+from nexus.context.known import content_of
 from nexus.context.lock import locked
 from nexus.schemas.context import CLEARED_BY, CONTEXT_KINDS, ContextChange, ContextKind, ContextState, ContextUpdate
 from nexus.schemas.errors import NotFound, StorageFull, StorageReadOnly, ValidationError
@@ -97,19 +98,18 @@ class ContextFiles:
 
     def load_named(self, name: str) -> ContextState:
         """Return a context's selections. A damaged file is set aside under another name, and reported."""
-        path = self._path(name)
+        path = f"{self._folder}/{checked_name(name)}.json"
         try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-        except FileNotFoundError:
-            return ContextState()
+            content = content_of(path, _MOST_BYTES)
         except OSError as error:
             self.warnings.append(f"The context file {path} cannot be read ({error.strerror}): nothing is selected.")
+            return ContextState()
+        if content is None:
             return ContextState()
         try:
             return ContextState.model_validate_json(content)
         except ModelError:
-            self._set_aside(path)
+            self._set_aside(self._path(name))
             return ContextState()
 
     def _set_aside(self, path: Path) -> None:

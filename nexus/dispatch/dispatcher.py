@@ -5,11 +5,14 @@ CLI, MCP, batch and HTTP are fronts on this: they say which command, with which 
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
+from pydantic_core import from_json
 
 from nexus.call import Call
 from nexus.config.configuration import TomlConfiguration
@@ -220,7 +223,10 @@ class _Execution:
             if not isinstance(result, model):
                 result = model.model_validate(result)
             written = result.model_dump_json(by_alias=True, warnings="error")
-            data: dict[str, Any] = model.model_validate_json(written).model_dump(mode="json", by_alias=True)
+            checked = model.model_validate_json(written)
+            # What is of the model itself is written as the model writes it: it need not be written again.
+            as_written = type(result) is model
+            data: dict[str, Any] = from_json(written) if as_written else checked.model_dump(mode="json", by_alias=True)
         except ValueError as error:
             raise OutputInvalid(reason=" ".join(str(error).split())[:300]) from error
         return data
@@ -231,9 +237,14 @@ def is_stream(result: Any) -> bool:
     return not isinstance(result, BaseModel) and hasattr(result, "__aiter__")
 
 
+@cache
+def _is_async(execute: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(execute)
+
+
 async def _execute(handler: Handler, context: ExecutionContext[Arguments]) -> Outcome[Any]:
     """Run the handler: `async def` on the loop, `def` in a thread, so that one that blocks stalls no other."""
-    if inspect.iscoroutinefunction(handler.execute):
+    if _is_async(type(handler).execute):
         result = await handler.execute(context)
     else:
         result = await asyncio.to_thread(handler.execute, context)

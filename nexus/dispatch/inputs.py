@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from nexus.call import Call
@@ -35,10 +36,14 @@ async def arguments_from_input(source: str, call: Call, spec: CommandSpec) -> di
 
 def by_argument_name(given: Mapping[str, Any], options: Iterable[OptionSpec]) -> dict[str, Any]:
     """Name arguments as the model does, whether they came as `contentPath`, `content-path` or `content_path`."""
-    names = {_plain(option.name): option.name for option in options}
+    known = {option.name for option in options}
+    if given.keys() <= known:
+        return dict(given)
+    names = {_plain(name): name for name in known}
     return {names.get(_plain(key), key): value for key, value in given.items()}
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").casefold()
 

@@ -36,6 +36,8 @@ class Runtime:
         self.fronts = fronts
         self.index = index or CommandIndex.built_in()
         self.handlers = IndexedHandlers(self.index)
+        self.contexts_folder = folders.state / "contexts"
+        self.config_file = folders.config / "config.toml"
         self.aliases = UserAliases(folders.config / "aliases.json", self.index)
         self.index.own_alias = self.aliases.find
         self._ways_to: dict[str, Way] = {}

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ class Surroundings:
         self._runtime = runtime
         self.config = config
         name = flags.context or call.environment.get("NEXUS_CONTEXT") or DEFAULT_NAME
-        self.contexts = ContextFiles(runtime.folders.state / "contexts", name)
+        self.contexts = ContextFiles(runtime.contexts_folder, name)
         self.token = call.environment.get("NEXUS_TOKEN") or None
         self._flags = flags
         self.progress = _progress(call)
@@ -76,10 +77,10 @@ class Surroundings:
             token=self.token,
         )
 
-    @property
+    @cached_property
     def server(self) -> str | None:
         """The URL of the server that is spoken to; None is the local kernel. Raises `ValidationError`."""
-        url = self._flags.server or self.config.get("server.url").value
+        url = self._flags.server or self.config.value("server.url")
         if url is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
             raise ValidationError.because(
                 "--server wants the URL of a kernel, as in http://127.0.0.1:3001.", field="server", expected="URL"
@@ -125,6 +126,6 @@ def _progress(call: Call) -> "TerminalProgress | None":
 def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlConfiguration:
     """Return the configuration of a call."""
     named = flags.config or call.environment.get("NEXUS_CONFIG")
-    path = call.cwd / Path(named).expanduser() if named else runtime.folders.config / "config.toml"
+    path = call.cwd / Path(named).expanduser() if named else runtime.config_file
     given = {"output.format": flags.output, "runtime.timeout": flags.timeout, "server.url": flags.server}
     return TomlConfiguration(path, call.environment, {key: value for key, value in given.items() if value is not None})

@@ -20,6 +20,9 @@ from nexus.schemas.stream import STOP_STATUS, Lines, StopReason
 
 MOST_HELD_BYTES = 256 * 1024
 """How much is held for a printer that is slower than the commands."""
+PRINTED_AT_BYTES = 32 * 1024
+PRINTED_AT_SECONDS = 0.005
+"""Envelopes are printed together while more are on their way: to hand each over costs a quarter of a command."""
 _AHEAD = 16
 """By how many commands a slow one may be overtaken, for each that runs at a time."""
 _CLEANUP_SECONDS = 2.0
@@ -45,6 +48,7 @@ class Batch:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._printable = asyncio.Event()
+        self._due: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
@@ -62,6 +66,9 @@ class Batch:
         while self._held or not work.done():
             await self._printable.wait()
             self._printable.clear()
+            if self._due is not None:
+                self._due.cancel()
+                self._due = None
             lines, self._held, self._held_bytes = self._held, [], 0
             self._room.set()
             if lines:
@@ -142,7 +149,10 @@ class Batch:
         line = json_line(answer.envelope)
         self._held.append(line)
         self._held_bytes += len(line)
-        self._printable.set()
+        if self._begun.empty() or self._held_bytes >= PRINTED_AT_BYTES:
+            self._printable.set()
+        elif self._due is None:
+            self._due = asyncio.get_running_loop().call_later(PRINTED_AT_SECONDS, self._printable.set)
         if self._held_bytes > MOST_HELD_BYTES:
             self._room.clear()
             await self._room.wait()

@@ -38,7 +38,7 @@ async def serve(call: Call, flags: GlobalFlags, runtime: Runtime, options: McpOp
 
     commands = CommandServer(call, flags, runtime, offer, flags.context or own)
     stream = _over_http(call, runtime, commands, options) if options.http else _over_stdio(call, commands)
-    return _WithContext(stream, ContextFiles(runtime.folders.state / "contexts", own))
+    return _WithContext(stream, ContextFiles(runtime.contexts_folder, own))
 
 
 def _over_stdio(call: Call, commands: "CommandServer") -> OutputStream:
