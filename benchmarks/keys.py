@@ -1,9 +1,10 @@
-"""A key in an attached terminal until its echo, alone and beside four floods; ^C under a flood until the prompt."""
+"""A key until its echo, alone and beside four floods; ^C under a flood until the prompt; SIGINT until a stream ends."""
 
 import argparse
 import os
 import pty
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -101,6 +102,25 @@ def interrupt(nexus: Installed, times: int) -> float:
     return slowest
 
 
+def ended(nexus: Installed, times: int) -> float:
+    """Return the slowest of some ends of a stream's reader behind a SIGINT, in milliseconds."""
+    slowest = 0.0
+    for _ in range(times):
+        argv = [nexus.nexus, "agent", "terminal", "run", "--command", "echo up; sleep 60"]
+        reader = subprocess.Popen(argv, env=nexus.environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        assert reader.stdout is not None
+        while b'"up' not in reader.stdout.readline():
+            pass
+        begun = time.perf_counter()
+        reader.send_signal(signal.SIGINT)
+        last = reader.stdout.read().splitlines()[-2:]
+        status = reader.wait(timeout=30)
+        slowest = max(slowest, (time.perf_counter() - begun) * 1000)
+        if status != 130 or b'"interrupt"' not in last[0] or b'"close"' not in last[1]:
+            raise RuntimeError(f"status {status}, {last}")
+    return slowest
+
+
 def measure(nexus: Installed, presses: int) -> list[Row]:
     nexus.run("agent", "project", "create", "--name", "keys", "--select")
     alone, detail = echoes(nexus, presses)
@@ -108,6 +128,7 @@ def measure(nexus: Installed, presses: int) -> list[Row]:
     rows.append(
         at_most("^C under a flood until the prompt, slowest", interrupt(nexus, 5), 300, unit="ms", strictly=True)
     )
+    rows.append(at_most("SIGINT until the reader's end, slowest", ended(nexus, 20), 200, unit="ms", strictly=True))
     argv = [nexus.nexus, "agent", "terminal", "run", "--command", FLOOD]
     floods = [
         subprocess.Popen(argv, env=nexus.environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
