@@ -25,6 +25,7 @@ from nexus.schemas.specification import (
 )
 
 if TYPE_CHECKING:
+    from nexus.schemas.plugin import PluginStore
     from nexus.schemas.session import Session, TransportName
     from nexus.schemas.stream import Printed
     from nexus.schemas.wire import ByteAccess, Progress
@@ -44,6 +45,7 @@ __all__ = [
     "ConfigValue",
     "Configuration",
     "ContextStore",
+    "Diagnostics",
     "Effect",
     "Example",
     "ExecutionContext",
@@ -129,6 +131,14 @@ class StandardInput(Protocol):
         ...
 
     def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class Diagnostics(Protocol):
+    """The command's stderr: one JSON object a line."""
+
+    async def write(self, data: bytes) -> None:
+        """Write whole lines. Raises `ReaderGone`."""
+        ...
 
 
 class Terminal(Protocol):
@@ -279,6 +289,8 @@ class ExecutionContext(Generic[Args]):
         terminal: Terminal | None = None,
         bytes: "ByteAccess | None" = None,  # noqa: A002 -- what it is called where it is used
         progress: "Progress | None" = None,
+        stderr: Diagnostics | None = None,
+        plugins: "PluginStore | None" = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -303,6 +315,8 @@ class ExecutionContext(Generic[Args]):
         self.terminal = terminal
         self.bytes = bytes
         self.progress = progress
+        self.stderr = stderr
+        self.plugins = plugins
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""

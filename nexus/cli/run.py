@@ -29,7 +29,7 @@ _CLEANUP_SECONDS = 2.0
 async def run(call: Call, runtime: Runtime) -> int:
     """Run one command line: print exactly one answer, return the exit status. Nothing is raised."""
     try:
-        return await _CommandLine(call, runtime).run()
+        return await _CommandLine(call, await runtime.at(call.cwd)).run()
     except ReaderGone as gone:
         return gone.exit_status
 
@@ -97,7 +97,7 @@ class _CommandLine:
             while True:
                 await asyncio.wait((work, signalled), return_when=asyncio.FIRST_COMPLETED)
                 if work.done():
-                    return work.result()
+                    return await _begun(work.result(), signalled)
                 ended_by = ENDED_BY.get(signalled.result())
                 if ended_by is not None:
                     raise ended_by
@@ -123,6 +123,17 @@ class _CommandLine:
             return str(self._config.get("output.format").value)
         except NexusError:
             return self._flags.output or "json"
+
+
+async def _begun(
+    answer: "Answer | OutputStream | Forward", signalled: "asyncio.Task[int]"
+) -> "Answer | OutputStream | Forward":
+    """Return what a command came to; a stream is not begun when the signal that ends it came in the same moment."""
+    ended_by = ENDED_BY.get(signalled.result()) if signalled.done() else None
+    if ended_by is not None and not isinstance(answer, Answer | Forward):
+        await answer.aclose()
+        raise ended_by
+    return answer
 
 
 def _not_again(answer: "Answer | OutputStream | Forward") -> "Answer | OutputStream":

@@ -26,6 +26,7 @@ from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
 from nexus.dispatch.validation import is_text, validation_error
 from nexus.output.shape import shaped
+from nexus.plugins.store import CallerPlugins
 from nexus.registry.registry import Handler
 from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, ForwardingHandler, GlobalFlags, Outcome
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
@@ -197,6 +198,8 @@ class _Execution:
             catalog=self._runtime.index,
             api=around.api,
             stdin=asked.call.stdin,
+            stderr=asked.call.stderr,
+            plugins=CallerPlugins(self._runtime.plugins, asked.call.cwd, asked.call.environment),
             aliases=self._runtime.aliases,
             folders=self._runtime.folders,
             fronts=self._runtime.fronts(asked.call, asked.flags, self._runtime),

@@ -1,11 +1,14 @@
 """What outlives a command: the index, the handlers, the places, the connections and the local kernel."""
 
 from collections.abc import Callable
+from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
 from nexus.client.provider import KernelProvider
 from nexus.client.way import LOCAL_URL, Way
+from nexus.plugins.plugins import Plugins
 from nexus.registry.aliases import UserAliases
 from nexus.registry.index import CommandIndex
 from nexus.registry.registry import IndexedHandlers
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
     import httpx
 
     from nexus.client.sessions import SessionWays
+    from nexus.plugins.catalog import Catalog
+    from nexus.plugins.runner import PluginRunner
+
+
+_MOST_VIEWS = 64
 
 
 class Runtime:
@@ -43,10 +51,44 @@ class Runtime:
         self._ways_to: dict[str, Way] = {}
         self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._ways: SessionWays | None = None
+        self.plugins = Plugins(folders)
+        self.extensions: PluginRunner | None = None
+        self._whole = self
+        self._views: dict[Catalog, Runtime] = {}
+
+    async def at(self, cwd: Path) -> "Runtime":
+        """Return this runtime as a caller in that folder has it: with their plugins' commands. Nothing is raised."""
+        try:
+            catalog = await self.plugins.catalog(cwd)
+            return self._with(catalog) if catalog.plugins else self
+        except Exception as fault:  # noqa: BLE001 -- whatever is wrong with plugins, every other command is answered
+            from nexus.output.fault_log import write_fault
+
+            write_fault(self.folders.state / "logs", {"message": f"plugins: {type(fault).__name__}: {fault}"[:500]})
+            return self
+
+    def _with(self, catalog: "Catalog") -> "Runtime":
+        view = self._views.get(catalog)
+        if view is None:
+            from nexus.plugins.runner import PluginRunner
+
+            view = copy(self)
+            view.extensions = PluginRunner(catalog, self.plugins.pool, self.folders)
+            view.index = self.index.beside(catalog.index)
+            view.index.withheld = view.extensions.withheld
+            view.handlers = IndexedHandlers(view.index, view.extensions.handler)
+            view.aliases = UserAliases(self.folders.config / "aliases.json", view.index)
+            view.index.own_alias = view.aliases.find
+            if len(self._views) >= _MOST_VIEWS:
+                self._views.clear()
+            self._views[catalog] = view
+        return view
 
     @property
     def session_ways(self) -> "SessionWays":
         """The ways of the Session ABI that are open; nothing is imported before the first use."""
+        if self._whole is not self:
+            return self._whole.session_ways
         if self._ways is None:
             from nexus.client.sessions import SessionWays
 
@@ -72,7 +114,8 @@ class Runtime:
         return self._clients[server]
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end the workers of plugins."""
+        await self.plugins.close()
         if self._ways is not None:
             await self._ways.close()
         for client in self._clients.values():

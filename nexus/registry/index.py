@@ -22,7 +22,7 @@ from nexus.schemas.command import (
     Node,
     OptionSpec,
 )
-from nexus.schemas.errors import CommandNotFound
+from nexus.schemas.errors import CommandNotFound, NexusError
 
 BUILT_IN_INDEX = Path(__file__).parent / "commands.index"
 
@@ -35,21 +35,32 @@ def key_of(path: CommandPath) -> bytes:
 
 
 def write_index(nodes: Iterable[Node], target: Path) -> None:
-    """Write the nodes as an index file, sorted; equal nodes give equal bytes."""
+    """Write the nodes as an index file."""
+    target.write_bytes(index_bytes(nodes))
+
+
+def index_bytes(nodes: Iterable[Node]) -> bytes:
+    """Return what an index file of these nodes holds, sorted; equal nodes give equal bytes."""
     lines = []
     for node in nodes:
         body = {"kind": _KINDS[type(node)], **_told(node)}
         lines.append(key_of(node.path) + json.dumps(body, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-    target.write_bytes(b"".join(sorted(lines)))
+    return b"".join(sorted(lines))
 
 
 class IndexFile:
     """One index file, mapped. Raises `FileNotFoundError` when it is not there."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         with path.open("rb") as file:
-            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._bytes: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @classmethod
+    def of(cls, content: bytes) -> "IndexFile":
+        """Return the index that these bytes are, in memory."""
+        index = cls.__new__(cls)
+        index._bytes = content  # noqa: SLF001 -- its own
+        return index
 
     def _line_start(self, position: int) -> int:
         return self._bytes.rfind(b"\n", 0, position) + 1
@@ -143,11 +154,17 @@ class CommandIndex:
         self._aliases: list[AliasSpec] | None = None
         self.own_alias: Callable[[str], AliasSpec | None] = lambda _word: None
         """Finds a person's own alias where no node has the name."""
+        self.withheld: Callable[[Sequence[str]], NexusError | None] = lambda _words: None
+        """Says why words name no command which would, were a plugin trusted."""
 
     @classmethod
     def built_in(cls) -> "CommandIndex":
         """Open the index that was built with this version."""
         return cls([IndexFile(BUILT_IN_INDEX)])
+
+    def beside(self, file: IndexFile | None) -> "CommandIndex":
+        """Return this tree with the nodes of one more file, or as it is."""
+        return CommandIndex(self._files if file is None else (*self._files, file))
 
     def node(self, path: CommandPath) -> Node | None:
         """Return the node with this canonical path, or None."""

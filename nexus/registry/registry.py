@@ -1,6 +1,6 @@
 """The one door through which commands are registered, and from which their handlers are taken."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -118,11 +118,16 @@ class HandlerRegistry:
         return [AliasSpec(path=path, target=target) for path, target in self._aliases.items()]
 
 
-class IndexedHandlers:
-    """Handlers by path over an index: nothing is imported before it is run."""
+PLUGIN = "plugin"
+"""What a handler's module is in the index where it is a plugin's: its name is the plugin's then."""
 
-    def __init__(self, index: CommandIndex) -> None:
+
+class IndexedHandlers:
+    """Handlers by path over an index: nothing is imported before it is run. `of_plugin` gives those of plugins."""
+
+    def __init__(self, index: CommandIndex, of_plugin: Callable[[CommandSpec], Handler] | None = None) -> None:
         self.index = index
+        self._of_plugin = of_plugin
         self._handlers: dict[CommandPath, Handler] = {}
 
     def get_handler(self, path: CommandPath) -> Handler | None:
@@ -132,6 +137,9 @@ class IndexedHandlers:
             if not isinstance(node, CommandSpec):
                 return None
             module, _, name = node.handler.partition(":")
+            if module == PLUGIN and self._of_plugin is not None:
+                self._handlers[path] = self._of_plugin(node)
+                return self._handlers[path]
             self._handlers[path] = getattr(import_module(module), name)()
         return self._handlers[path]
 

@@ -1,17 +1,18 @@
 """From words to a node of the tree: exact names win, a unique prefix resolves for people, the rest is a clear error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec, Effect, GroupSpec, Node
-from nexus.schemas.errors import AmbiguousCommand, CommandNotFound, clipped
+from nexus.schemas.errors import AmbiguousCommand, CommandNotFound, NexusError, clipped
 
 
 class Tree(Protocol):
-    """The nodes that words are looked up in, and a person's own aliases for words that no node has."""
+    """The nodes that words are looked up in; where there is none, a person's own aliases, or why there is none."""
 
     own_alias: Callable[[str], AliasSpec | None]
+    withheld: Callable[[Sequence[str]], NexusError | None]
 
     def node(self, path: CommandPath) -> Node | None: ...
 
@@ -58,7 +59,7 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
         if isinstance(node, AliasSpec):
             path, node = node.target, index.node(node.target)
         elif node is None:
-            raise _not_found(index, path, words[: count + 1])
+            raise index.withheld(words) or _not_found(index, path, words[: count + 1])
         else:
             path = step
     else:

@@ -20,7 +20,9 @@
     │   └── AiSignInRequired AI_SIGN_IN_REQUIRED     3   a coding agent is not signed in
     ├── PermissionDenied     PERMISSION_DENIED       3
     │   ├── RegistrationClosed REGISTRATION_CLOSED   3
-    │   └── UrlRefused       URL_REFUSED             3   …URL_EXPIRED
+    │   ├── UrlRefused       URL_REFUSED             3   …URL_EXPIRED
+    │   ├── PluginUntrusted  PLUGIN_UNTRUSTED        3
+    │   └── PluginRightMissing PLUGIN_RIGHT_MISSING  3   it did what nobody granted
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
     ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, transfer, git, program, AI ones
@@ -30,12 +32,15 @@
     │   ├── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
     │   ├── UploadExpired    UPLOAD_EXPIRED          6   …UPLOAD_INCOMPLETE
     │   ├── FileChanged      FILE_CHANGED            6   while it was read
-    │   └── TransferBusy     TRANSFER_BUSY           6   another command moves the same bytes
+    │   ├── TransferBusy     TRANSFER_BUSY           6   another command moves the same bytes
+    │   └── PluginConflict   PLUGIN_CONFLICT         6   a path is taken, or what it needs is not there
     ├── ContextMissing       CONTEXT_MISSING         7
     │   └── ContextStale     CONTEXT_STALE           7   the selection's target was deleted
     ├── SessionError         …                       8   see the Session ABI
     ├── Interrupted          INTERRUPTED           130   …TERMINATED 143, HUNG_UP 129, READER_GONE 141
-    ├── PluginError          PLUGIN_ERROR            1
+    ├── PluginError          PLUGIN_ERROR            1   a plugin's code raised
+    │   ├── PluginInvalid    PLUGIN_INVALID          1   its manifest cannot be used
+    │   └── PluginCrashed    PLUGIN_CRASHED          1   its worker process ended
     └── InternalError        INTERNAL_ERROR          1
         └── ExecutionError   EXECUTION_ERROR         1   a handler raised
 
@@ -50,6 +55,8 @@ from nexus.schemas.errors.access import (
     AuthError,
     AuthInvalid,
     PermissionDenied,
+    PluginRightMissing,
+    PluginUntrusted,
     RegistrationClosed,
     TokenExpired,
     UrlExpired,
@@ -95,7 +102,9 @@ from nexus.schemas.errors.inside import (
     ExecutionError,
     InternalError,
     OutputInvalid,
+    PluginCrashed,
     PluginError,
+    PluginInvalid,
 )
 from nexus.schemas.errors.session import (
     ConnectionLost,
@@ -115,6 +124,7 @@ from nexus.schemas.errors.state import (
     FileChanged,
     FolderOwned,
     NotFound,
+    PluginConflict,
     TransferBusy,
     UploadExpired,
     UploadIncomplete,
@@ -173,7 +183,12 @@ __all__ = [
     "ParseError",
     "PathOutsideRoot",
     "PermissionDenied",
+    "PluginConflict",
+    "PluginCrashed",
     "PluginError",
+    "PluginInvalid",
+    "PluginRightMissing",
+    "PluginUntrusted",
     "ProgramFailed",
     "ProgramMissing",
     "QueryInvalid",

@@ -82,3 +82,18 @@ class UrlExpired(UrlRefused):
     code = "URL_EXPIRED"
     retryable = True
     sentence = "The URL was good until {expired_at}."
+
+
+class PluginUntrusted(PermissionDenied):
+    """A project's plugin runs only after it was trusted, as it is now: `plugin` is its name."""
+
+    code = "PLUGIN_UNTRUSTED"
+    sentence = "The plugin {plugin} is not trusted{since}."
+    hint = "nexus settings plugin trust --name {plugin}"
+
+
+class PluginRightMissing(PermissionDenied):
+    """A plugin did what it has no right to; `right` is what its manifest must ask for and you must grant."""
+
+    code = "PLUGIN_RIGHT_MISSING"
+    hint = "nexus settings plugin list"

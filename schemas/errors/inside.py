@@ -8,7 +8,19 @@ class PluginError(NexusError):
 
     type = "plugin"
     code = "PLUGIN_ERROR"
-    hint = "nexus doctor"
+    hint = "nexus settings plugin list"
+
+
+class PluginInvalid(PluginError):
+    """A plugin's manifest cannot be used; `path` names it."""
+
+    code = "PLUGIN_INVALID"
+
+
+class PluginCrashed(PluginError):
+    """A plugin's worker process ended before it answered, or sent what cannot be read."""
+
+    code = "PLUGIN_CRASHED"
 
 
 class InternalError(NexusError):

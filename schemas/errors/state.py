@@ -79,6 +79,13 @@ class TransferBusy(Conflict):
     hint = "nexus help data dataset pull"
 
 
+class PluginConflict(Conflict):
+    """A plugin claims what another or nexus has, or needs what is not there; both are named."""
+
+    code = "PLUGIN_CONFLICT"
+    hint = "nexus settings plugin list"
+
+
 class ContextMissing(NexusError):
     """Something must be selected first; `needs` says what: project, roadmap, chat, session, element."""
 
