@@ -22,7 +22,8 @@ from nexus.kernel.kernel import Kernel
 
 async def main():
     kernel = await Kernel.open(Path(places.find(os.environ.get, os.getcwd()).data), OneShotHost())
-    listening = socket.socket()
+    # Without the protocol asyncio sets no TCP_NODELAY.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
     server = uvicorn.Server(uvicorn.Config(kernel.app, lifespan="off", log_level="error", ws="websockets-sansio"))

@@ -34,7 +34,11 @@ class ContentFolders:
 
     def of(self, row: Row[Any]) -> Path:
         """Return the folder of a project's row."""
-        return Path(row.content_path) if row.content_path else self.made(row.id)
+        return Path(self.path_of(row))
+
+    def path_of(self, row: Row[Any]) -> str:
+        """Return the folder of a project's row as text: a list has many, and a `Path` costs more than all the rest."""
+        return row.content_path or f"{self.root}/{row.id}"
 
     def prepare_root(self) -> list[Path]:
         """Make the root; return what a process that died had begun there, to be removed."""

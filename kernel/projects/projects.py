@@ -218,7 +218,7 @@ class Projects(Part):
         return Project.model_validate(self._values(row))
 
     def _values(self, row: Row[Any]) -> dict[str, Any]:
-        return {**values_of(row), "content_path": str(self.folders.of(row))}
+        return {**values_of(row), "content_path": self.folders.path_of(row)}
 
 
 async def _content_path(new: NewProject, address: Address | None) -> str | None:
