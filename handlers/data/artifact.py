@@ -123,8 +123,7 @@ class DownloadArtifact(CommandHandler[PullArguments, OutputStream | Pulled]):
     )
 
     async def execute(self, context: ExecutionContext[PullArguments]) -> Outcome[OutputStream | Pulled]:
-        item = await found(context, ARTIFACTS, context.args.item)
-        done = await moved(context, pulled(context, ARTIFACTS_AT, item))
+        done = await moved(context, pulled(context, ARTIFACTS_AT, ARTIFACTS))
         return Outcome(done, message=f"{done.path} is whole and checked." if isinstance(done, Pulled) else None)
 
 

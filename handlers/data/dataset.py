@@ -124,8 +124,7 @@ class PullDataset(CommandHandler[PullArguments, OutputStream | Pulled]):
     )
 
     async def execute(self, context: ExecutionContext[PullArguments]) -> Outcome[OutputStream | Pulled]:
-        item = await found(context, DATASETS, context.args.item)
-        done = await moved(context, pulled(context, DATASETS_AT, item))
+        done = await moved(context, pulled(context, DATASETS_AT, DATASETS))
         return Outcome(done, message=f"{done.path} is whole and checked." if isinstance(done, Pulled) else None)
 
 

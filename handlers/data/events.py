@@ -52,6 +52,7 @@ class TransferStream:
     async def __aiter__(self) -> AsyncIterator[Lines]:
         transfer = self._transfer
         self._running = asyncio.create_task(transfer.run())
+        await self._begun(self._running)
         yield self._metadata()
         async for each in self._until_done(self._running):
             yield each
@@ -69,6 +70,17 @@ class TransferStream:
         yield self._event("status", self._state("closed", "Whole and checked."))
         yield self._event("data", lines.payload({"type": transfer.direction, **result.model_dump(mode="json")}))
         yield self._event("close", lines.close("completed", 0, self._writer.seq + 1))
+
+    async def _begun(self, running: "asyncio.Task[Any]") -> None:
+        """Wait until bytes can move. Raises what is wrong with what was asked for, which is an envelope then."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._transfer.begun, self._stopped)]
+        try:
+            await asyncio.wait((running, *waits), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if running.done() and not self._transfer.begun.is_set():
+            running.result()
 
     async def _until_done(self, running: "asyncio.Task[Any]") -> AsyncIterator[Lines]:
         stopped = asyncio.create_task(self._stopped.wait())

@@ -155,10 +155,14 @@ def pushed(
     return Push(context, at, result, file, body)
 
 
-def pulled(context: ExecutionContext[Any], at: str, item: Stored) -> Transfer[Pulled]:
+def pulled(context: ExecutionContext[Any], at: str, kind: Collection[Any]) -> Transfer[Pulled]:
     """Return the transfer that the arguments of a pull ask for."""
     args: PullArguments = context.args
-    return Pull(context, at, item, target_of(context, args.destination, item), overwrite=args.overwrite)
+    return Pull(
+        *(context, at, lambda: found(context, kind, args.item)),
+        lambda item: target_of(context, args.destination, item),
+        overwrite=args.overwrite,
+    )
 
 
 def target_of(context: ExecutionContext[Any], destination: str | None, item: Stored) -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -104,21 +105,36 @@ class Partial:
 
 
 class Pull(Transfer[Pulled]):
-    """One file on its way to the caller's disk. `at` is the path of the API that keeps its kind."""
+    """One file on its way to the caller's disk. `at` is the path of the API that keeps its kind.
+
+    `find` returns what is meant, `place` the file to write it to.
+    """
 
     direction = "pull"
 
-    def __init__(self, context: ExecutionContext[Any], at: str, item: Stored, target: Path, *, overwrite: bool) -> None:
-        super().__init__(context, item.name)
+    def __init__(
+        self,
+        context: ExecutionContext[Any],
+        at: str,
+        find: Callable[[], Awaitable[Stored]],
+        place: Callable[[Stored], Path],
+        *,
+        overwrite: bool,
+    ) -> None:
+        super().__init__(context, "")
         self._at = f"{at}/{{id}}/download"
-        self._item = item
-        self._target = target
+        self._find = find
+        self._place = place
         self._overwrite = overwrite
-        self.meter.total = item.size
+        self._item: Stored
+        self._target: Path
 
     async def _run(self) -> Pulled:
-        item = self._item
+        item = self._item = await self.ask(self._find)
+        self.meter.label, self.meter.total = item.name, item.size
+        self._target = self._place(item)
         partial = await asyncio.to_thread(self._opened)
+        self.begin()
         try:
             await self.in_thread(partial.take_up, item.size, self)
             resumed = partial.position
@@ -159,10 +175,9 @@ class Pull(Transfer[Pulled]):
             if partial.position == item.size:
                 return
             # A new URL each time: it may have been its age that was wrong.
-            download = await self.context.api.get(self._at, Download, at={"id": item.id})
+            download = await self.within(lambda: self.context.api.get(self._at, Download, at={"id": item.id}))
             if download.sha256 != item.sha256:
                 raise Conflict.because(f"{item.name!r} got other bytes meanwhile.", hint="Pull it again.")
-            self.meter.state = "connected"
             wire = await self.wire()
             await self.in_thread(self._fetch, wire, download.url, partial)
 

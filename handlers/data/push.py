@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,10 +13,24 @@ from typing import Any, TypeVar
 from nexus.handlers.data.transfer import CHUNK, Stopped, Transfer
 from nexus.schemas.command import ExecutionContext
 from nexus.schemas.data import Completion, NewUpload, Part, Stored, Upload
-from nexus.schemas.errors import FileChanged, NexusError, NotFound, ReportedError, UploadExpired, ValidationError
+from nexus.schemas.errors import (
+    FileChanged,
+    NexusError,
+    NotFound,
+    ReportedError,
+    TimeoutExceeded,
+    TransferBroken,
+    UploadExpired,
+    UploadIncomplete,
+    ValidationError,
+)
 
 SENDERS = 3
 """How many parts are sent side by side."""
+
+MOST_SENT_AGAIN = 5
+COMPLETE_SECONDS = 3600.0
+"""How long the kernel may take to read and to make durable what it has."""
 
 Item = TypeVar("Item", bound=Stored)
 _Identity = tuple[int, int, int, int]
@@ -94,12 +109,20 @@ class Push(Transfer[Item]):
     async def _run(self) -> Item:
         digesting = asyncio.create_task(self.in_thread(self._file.digest, self.stop))
         try:
-            upload = await self.patiently(lambda: self.context.api.post(self._at, Upload, body=self._new))
-            self.meter.state = "connected"
+            upload = await self.ask(lambda: self.context.api.post(self._at, Upload, body=self._new))
+            self.begin()
             self.meter.settle(upload.transferred)
             await self._send_parts(upload)
             sha256 = await digesting
-            self._file.check()
+            for _ in range(MOST_SENT_AGAIN):
+                self._file.check()
+                try:
+                    return await self._complete(upload, sha256)
+                except NexusError as error:
+                    if error.entry().code != UploadIncomplete.code:
+                        raise
+                # Somebody in between acknowledged what never arrived.
+                await self._send_parts(upload)
             return await self._complete(upload, sha256)
         finally:
             self.stop.set()
@@ -110,7 +133,16 @@ class Push(Transfer[Item]):
 
     async def _complete(self, upload: Upload, sha256: str) -> Item:
         path, body = f"{self._at}/{{id}}/complete", Completion(sha256=sha256)
-        return await self.patiently(lambda: self.context.api.post(path, self._result, at={"id": upload.id}, body=body))
+        patience = time.monotonic() + COMPLETE_SECONDS
+        while True:
+            try:
+                return await self.ask(
+                    lambda: self.context.api.post(path, self._result, at={"id": upload.id}, body=body)
+                )
+            except TransferBroken as error:
+                # It is still made durable, perhaps: whoever asks again waits for the same.
+                if error.data.get("cause") != TimeoutExceeded.code or time.monotonic() > patience:
+                    raise
 
     async def _send_parts(self, upload: Upload) -> None:
         """Send what is missing; an upload that is not there any more may have been completed before."""
@@ -133,7 +165,7 @@ class Push(Transfer[Item]):
     async def _missing(self, upload: Upload) -> AsyncIterator[Part]:
         after, more = 0, True
         while more:
-            page = await self.patiently(lambda after=after: self._page(upload.id, after))  # type: ignore[misc]
+            page = await self.ask(lambda after=after: self._page(upload.id, after))  # type: ignore[misc]
             for part in page.parts:
                 after = part.number
                 yield part
@@ -154,7 +186,7 @@ class Push(Transfer[Item]):
             nonlocal url
             if url is None:
                 # The one we had may be too old by now. A part that is not missing any more has arrived after all.
-                page = await self._page(upload.id, part.number - 1, 1)
+                page = await self.within(lambda: self._page(upload.id, part.number - 1, 1))
                 if not page.parts or page.parts[0].number != part.number:
                     return
                 url = page.parts[0].url

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Literal, TypeVar
 
 from nexus.schemas.command import ExecutionContext
-from nexus.schemas.errors import BackendError, BackendUnavailable, NexusError, TransferBroken
+from nexus.schemas.errors import BackendError, BackendUnavailable, NexusError, TimeoutExceeded, TransferBroken
 from nexus.schemas.wire import ByteWire
 from nexus.sessions.backoff import Backoff
 
@@ -68,8 +68,10 @@ class Transfer(ABC, Generic[Result]):
         self.context = context
         self.meter = Meter(label)
         self.stop = threading.Event()
+        self.begun = asyncio.Event()
         self._wire: ByteWire | None = None
         self._wires: list[ByteWire] = []
+        self._ask_seconds = float(context.config.get("data.stall").value)
 
     async def run(self) -> Result:
         """Move the bytes. Raises what cannot be mended by trying again."""
@@ -80,6 +82,11 @@ class Transfer(ABC, Generic[Result]):
             self.meter.state = "closed"
             for wire in self._wires:
                 wire.close()
+
+    def begin(self) -> None:
+        """Say that what was asked for can be done: from now on bytes move."""
+        self.meter.state = "connected"
+        self.begun.set()
 
     @abstractmethod
     async def _run(self) -> Result: ...
@@ -116,6 +123,18 @@ class Transfer(ABC, Generic[Result]):
             else:
                 self.meter.state, self.meter.trouble = "responding", None
                 return result
+
+    async def within(self, work: Callable[[], Awaitable[Value]]) -> Value:
+        """Ask the API for something, and wait no longer than a stalled transfer would be waited for."""
+        try:
+            async with asyncio.timeout(self._ask_seconds):
+                return await work()
+        except TimeoutError:
+            raise TimeoutExceeded(seconds=self._ask_seconds) from None
+
+    async def ask(self, work: Callable[[], Awaitable[Value]]) -> Value:
+        """Ask the API, patiently, for something that does no harm when it is asked twice."""
+        return await self.patiently(lambda: self.within(work))
 
     async def in_thread(self, work: Callable[..., Value], *args: Any, **more: Any) -> Value:
         """Run what blocks. When we are cancelled it is stopped and waited for: what it uses must not be taken away."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-from nexus.kernel.data.digest import CHUNK
+from nexus.kernel.data.digest import CHUNK, finished
 from nexus.kernel.data.draft import DraftFile
 from nexus.kernel.data.signing import UrlSigner, signing_key
 from nexus.kernel.data.store import Draft, Survey
@@ -94,7 +94,7 @@ class LocalBlobs:
             if actual != sha256:
                 await self.drop(draft)
                 raise ChecksumMismatch(what="What arrived", actual=actual, expected=sha256)
-            await asyncio.to_thread(_settle, file.path, target, draft.size)
+            await finished(asyncio.to_thread(_settle, file.path, target, draft.size))
         file.forget_numbers()
         self._open.pop(draft.upload_id, None)
         return place

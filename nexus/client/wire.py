@@ -31,6 +31,9 @@ class HttpWire:
     def put(self, url: str, chunks: Iterable[bytes], size: int) -> None:
         with _told(), self._client.stream("PUT", url, content=chunks, headers={"content-length": str(size)}) as answer:
             _check(answer, 200)
+            if "etag" not in answer.headers:
+                # Whoever keeps bytes says what it kept: this is somebody in between.
+                raise TransferBroken.because("The answer is not of a server that keeps bytes.")
 
     @contextmanager
     def get(self, url: str, first: int) -> "Iterator[HttpBytes]":

@@ -86,9 +86,8 @@ def test_a_program_sees_events_and_the_item_among_them(big: Shell) -> None:
         moved = [event["payload"]["transferred"] for event in events if event["event"] == "status"]
         assert moved == sorted(moved)
         assert moved[-1] == len(CONTENT)
-    refused = big.run("nexus data dataset push big.bin --follow")
-    assert refused.returncode == 6
-    assert [event["event"] for event in events_of(refused.stdout)][-2:] == ["error", "close"]
+    assert data_of(big, "nexus data dataset push big.bin --follow", 6)["code"] == "RESOURCE_CONFLICT"
+    assert data_of(big, "nexus data dataset pull none --follow", 4)["code"] == "RESOURCE_NOT_FOUND"
 
 
 def test_a_person_sees_a_bar_on_stderr_and_a_pipe_does_not(big: Shell) -> None:
