@@ -15,17 +15,25 @@ from nexus.sessions import lines
 TELL_SECONDS = 0.5
 """How often a status is told while nothing but bytes changes."""
 LOOK_SECONDS = 0.05
+GOING_ON, COMPLETED, FAILED = 1, 2, 3
+ENDED = {COMPLETED: 0, FAILED: 5}
 INTERRUPTS: dict[StopReason, str] = {"timeout": "timeout", "error": "error"}
 """What an interrupt is told as; every signal is somebody's wish."""
 
 
 class TransferStream:
-    """An `OutputStream` of one transfer. Whoever stops it ends the transfer; what has arrived is kept."""
+    """A `LineStream` of one transfer. Whoever stops it ends the transfer; what has arrived is kept.
+
+    When the process behind it dies the next one goes on with the transfer, and prints on behind what was printed.
+    `epoch` is 1 until the end is printed; then it tells those who come behind it how that was.
+    """
 
     def __init__(self, transfer: Transfer[Any]) -> None:
         self._transfer = transfer
-        self._id = f"trf_{secrets.token_hex(12)}"
-        self._writer = lines.LineWriter(self._id)
+        self._printed = transfer.context.printed
+        self.session_id = self._printed.session_id if self._printed else f"trf_{secrets.token_hex(12)}"
+        self.epoch = self._printed.epoch if self._printed else GOING_ON
+        self._writer = lines.LineWriter(self.session_id, seq=self._printed.seq if self._printed else 0)
         self._running: asyncio.Task[Any] | None = None
         self._stopped = asyncio.Event()
         self._stop: StopReason | None = None
@@ -50,10 +58,15 @@ class TransferStream:
             await asyncio.wait((self._running,))
 
     async def __aiter__(self) -> AsyncIterator[Lines]:
+        if self.epoch != GOING_ON:
+            # All of it was printed, and its process died before it could say so.
+            self._status = ENDED[self.epoch]
+            return
         transfer = self._transfer
         self._running = asyncio.create_task(transfer.run())
-        await self._begun(self._running)
-        yield self._metadata()
+        if self._printed is None:
+            await self._begun(self._running)
+            yield self._metadata()
         async for each in self._until_done(self._running):
             yield each
         if self._stop is not None:
@@ -64,12 +77,19 @@ class TransferStream:
             result: Model = await self._running
         except NexusError as error:
             self._status = _exit_status(error)
-            yield self._event("error", lines.failure(error))
-            yield self._event("close", lines.close("error", self._status, self._writer.seq + 1))
+            told = self._event("error", lines.failure(error)).data
+            self.epoch = FAILED
+            yield self._closed(told, "error")
             return
-        yield self._event("status", self._state("closed", "Whole and checked."))
-        yield self._event("data", lines.payload({"type": transfer.direction, **result.model_dump(mode="json")}))
-        yield self._event("close", lines.close("completed", 0, self._writer.seq + 1))
+        told = self._event("status", self._state("closed", "Whole and checked.")).data
+        told += self._event("data", lines.payload({"type": transfer.direction, **result.model_dump(mode="json")})).data
+        self.epoch = COMPLETED
+        yield self._closed(told, "completed")
+
+    def _closed(self, told: bytes, reason: str) -> Lines:
+        """Return what is told last, and the close, as one: nothing can come between them."""
+        close = self._event("close", lines.close(reason, self._status, self._writer.seq + 1)).data
+        return Lines(told + close, self._writer.seq)
 
     async def _begun(self, running: "asyncio.Task[Any]") -> None:
         """Wait until bytes can move. Raises what is wrong with what was asked for, which is an envelope then."""
@@ -117,7 +137,7 @@ class TransferStream:
         return Lines(data, self._writer.seq, 1)
 
     def _own(self, event: Any, payload: str) -> Lines:
-        return Lines(lines.own_line(event, self._id, payload, time.time_ns()), self._writer.seq, 1)
+        return Lines(lines.own_line(event, self.session_id, payload, time.time_ns()), self._writer.seq, 1)
 
 
 def _exit_status(error: NexusError) -> int:

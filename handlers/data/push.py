@@ -14,6 +14,7 @@ from nexus.handlers.data.transfer import CHUNK, Stopped, Transfer
 from nexus.schemas.command import ExecutionContext
 from nexus.schemas.data import Completion, NewUpload, Part, Stored, Upload
 from nexus.schemas.errors import (
+    Conflict,
     FileChanged,
     NexusError,
     NotFound,
@@ -100,6 +101,7 @@ class Push(Transfer[Item]):
         self, context: ExecutionContext[Any], at: str, result: type[Item], file: LocalFile, new: NewUpload
     ) -> None:
         super().__init__(context, new.name)
+        self._items_at = at
         self._at = f"{at}/uploads"
         self._result = result
         self._file = file
@@ -109,7 +111,10 @@ class Push(Transfer[Item]):
     async def _run(self) -> Item:
         digesting = asyncio.create_task(self.in_thread(self._file.digest, self.stop))
         try:
-            upload = await self.ask(lambda: self.context.api.post(self._at, Upload, body=self._new))
+            try:
+                upload = await self.ask(lambda: self.context.api.post(self._at, Upload, body=self._new))
+            except NexusError as error:
+                return await self._made_before(error, digesting)
             self.begin()
             self.meter.settle(upload.transferred)
             await self._send_parts(upload)
@@ -130,6 +135,17 @@ class Push(Transfer[Item]):
             self._file.close()
             if not digesting.cancelled():
                 digesting.exception()
+
+    async def _made_before(self, error: NexusError, digesting: "asyncio.Task[str]") -> Item:
+        """Return the item in the way if it is this very one: its push was through when the process behind it died."""
+        entry = error.entry()
+        if self.context.printed is None or entry.code != Conflict.code or "id" not in entry.details:
+            raise error
+        at = {"id": str(entry.details["id"])}
+        item = await self.ask(lambda: self.context.api.get(f"{self._items_at}/{{id}}", self._result, at=at))
+        if item.sha256 != await digesting:
+            raise error
+        return item
 
     async def _complete(self, upload: Upload, sha256: str) -> Item:
         path, body = f"{self._at}/{{id}}/complete", Completion(sha256=sha256)

@@ -45,8 +45,8 @@ def data_of(shell: Shell, line: str) -> Any:
 
 
 @contextmanager
-def following(shell: Shell, line: str, lines: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command until it has printed so many lines; it is ended when the block is."""
+def following(shell: Shell, line: str, lines: int) -> Iterator[tuple[subprocess.Popen[bytes], list[dict[str, Any]]]]:
+    """Run a command until it has printed so many events, and yield them; it is read to its end behind the block."""
     with subprocess.Popen(
         ["bash", "-c", f"exec {line} --follow"],
         cwd=shell.cwd,
@@ -55,9 +55,7 @@ def following(shell: Shell, line: str, lines: int) -> Iterator[subprocess.Popen[
         stderr=subprocess.DEVNULL,
     ) as running:
         assert running.stdout is not None
-        for _ in range(lines):
-            running.stdout.readline()
-        yield running
+        yield running, [json.loads(running.stdout.readline()) for _ in range(lines)]
         running.stdout.read()
         running.wait(60)
 
@@ -74,15 +72,29 @@ def drafts(shell: Shell) -> set[str]:
     return {path.name.removesuffix(".parts") for path in folder.iterdir()}
 
 
-def test_a_push_whose_kernel_is_killed_is_whole_or_not_there_and_goes_on(big: Shell) -> None:
+def test_a_push_goes_on_by_itself_when_its_kernel_is_killed(big: Shell) -> None:
     wanted = sha256(big.cwd / "big")
     for moment in MOMENTS:
-        with following(big, "nexus data dataset push big", moment) as running:
+        with following(big, "nexus data dataset push big", moment) as (running, events):
             kill_resident(big)
-            # Its launcher may go on with a new resident, which takes no write up that it does not know.
+            events.extend(map(json.loads, running.stdout or ()))
+            assert running.wait(60) == 0
+        assert [event["event"] for event in events].count("metadata") == 1
+        assert [event["event"] for event in events].count("close") == 1
+        assert [event["seq"] for event in events[1:]] == list(range(1, len(events)))
+        assert events[-2]["payload"]["sha256"] == wanted
+        assert data_of(big, "nexus data dataset verify big")["verified"]
+        data_of(big, "nexus data dataset delete big --yes")
+        assert drafts(big) == set()
+
+
+def test_a_push_that_is_killed_with_its_kernel_is_whole_or_not_there_and_goes_on(big: Shell) -> None:
+    wanted = sha256(big.cwd / "big")
+    for moment in MOMENTS:
+        with following(big, "nexus data dataset push big", moment) as (running, _):
             running.send_signal(signal.SIGKILL)
-        listed = data_of(big, "nexus data dataset list")["items"]
-        for item in listed:
+            kill_resident(big)
+        for item in data_of(big, "nexus data dataset list")["items"]:
             # Killed behind its end: then it is whole.
             assert item["sha256"] == wanted
             data_of(big, "nexus data dataset verify big")
@@ -97,9 +109,9 @@ def test_a_pull_that_is_killed_leaves_no_file_of_that_name_and_goes_on(big: Shel
     wanted = data_of(big, "nexus data dataset push big")["sha256"]
     target = big.cwd / "copy"
     for moment in MOMENTS:
-        with following(big, "nexus data dataset pull big copy", moment) as running:
-            kill_resident(big)
+        with following(big, "nexus data dataset pull big copy", moment) as (running, _):
             running.send_signal(signal.SIGKILL)
+            kill_resident(big)
         if target.exists():
             assert sha256(target) == wanted
             target.unlink()
@@ -111,10 +123,10 @@ def test_a_pull_that_is_killed_leaves_no_file_of_that_name_and_goes_on(big: Shel
 def test_a_command_that_is_alone_and_killed_leaves_what_the_next_one_goes_on_with(big: Shell) -> None:
     alone = {**big.environment, "NEXUS_RESIDENT": "0"}
     big.environment.update(alone)
-    with following(big, "nexus data dataset push big", 2) as running:
+    with following(big, "nexus data dataset push big", 2) as (running, _):
         running.send_signal(signal.SIGKILL)
     data_of(big, "nexus data dataset push big --replace")
-    with following(big, "nexus data dataset pull big copy", 2) as running:
+    with following(big, "nexus data dataset pull big copy", 2) as (running, _):
         running.send_signal(signal.SIGKILL)
     data_of(big, "nexus data dataset pull big copy --overwrite")
     assert sha256(big.cwd / "copy") == sha256(big.cwd / "big")
