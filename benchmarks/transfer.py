@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 from installed import Installed, installed
 from measure import Row, at_most, report
@@ -36,7 +37,7 @@ class Memory:
         while not self._over.wait(0.01):
             self.peak = max(self.peak, self.now())
 
-    def __enter__(self) -> "Memory":
+    def __enter__(self) -> Self:
         self._watching.start()
         return self
 
