@@ -29,7 +29,10 @@ class Debug(Part):
     def operations(self) -> Sequence[Operation]:
         status = "/api/debug/kernel"
         return (
-            Operation("GET", "/health", "kernel.health", "Say whether the kernel works.", self.health, Health),
+            Operation(
+                *("GET", "/health", "kernel.health", "Say whether the kernel works.", self.health, Health),
+                access="public",
+            ),
             Operation("GET", status, "debug.kernel.status", "Show the kernel's status.", self.status, KernelStatus),
             Operation(
                 *("GET", f"{status}/metrics", "debug.kernel.metrics", "Show counters and sizes."),

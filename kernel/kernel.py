@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from starlette.applications import Starlette
-
+from nexus.kernel.accounts.part import Accounts
 from nexus.kernel.ai.part import AiPart
 from nexus.kernel.api.app import application
 from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
+from nexus.kernel.audit.chain import Chain
+from nexus.kernel.audit.witness import Witness
+from nexus.kernel.caller import OwnersFace
 from nexus.kernel.data.part import Data
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import Environment, KernelHost, together
+from nexus.kernel.keys import Keys
 from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.processes.part import Processes
@@ -28,6 +31,7 @@ from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
+from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
@@ -63,9 +67,9 @@ log = logging.getLogger("nexus.kernel")
 
 
 class Kernel:
-    """A running kernel. `app` is its face; `live` tells what its parts have at work."""
+    """A running kernel. `app` is its owner's face; `live` tells what its parts have at work."""
 
-    def __init__(self, ownership: Ownership, store: Store, parts: Sequence[Part], app: Starlette) -> None:
+    def __init__(self, ownership: Ownership, store: Store, parts: Sequence[Part], app: OwnersFace) -> None:
         self.app = app
         self._ownership = ownership
         self._store = store
@@ -78,6 +82,7 @@ class Kernel:
         host: KernelHost,
         environment: Environment | None = None,
         limits: Limits | None = None,
+        settings: KernelSettings | None = None,
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
@@ -92,11 +97,12 @@ class Kernel:
         try:
             store = Store.open(data_folder / DATABASE_NAME)
             holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
-            surroundings = Surroundings(
-                store, data_folder, host, environment or least_environment(), holding, limits or Limits()
-            )
-            parts = [make(surroundings) for make in PARTS]
-            state = ApiState(store, Idempotency(store))
+            keys = Keys(data_folder, (settings or KernelSettings()).secret)
+            witness = Witness(store, Chain(keys))
+            around = environment or least_environment()
+            surroundings = Surroundings(store, data_folder, host, around, holding, keys, witness, limits or Limits())
+            parts = [Accounts(store, keys, witness), *(make(surroundings) for make in PARTS)]
+            state = ApiState(store, Idempotency(store), witness)
             parts.append(Debug(surroundings, state.requests, parts))
             for part in parts:
                 await part.start()
@@ -112,6 +118,16 @@ class Kernel:
     def sessions(self) -> SessionHost:
         """The face that the local transport of the Session ABI calls."""
         return next(part.sessions for part in self._parts if isinstance(part, SessionsPart))
+
+    @property
+    def owners_sessions(self) -> SessionHost:
+        """The same for the owner's commands: what they change is written down."""
+        return next(part.owners for part in self._parts if isinstance(part, SessionsPart))
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts, for the face that opens the kernel to a network."""
+        return next(part for part in self._parts if isinstance(part, Accounts))
 
     def live(self) -> LiveCounts:
         """Return what the parts have at work now; a host does not leave for idleness while there is any."""

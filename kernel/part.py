@@ -7,9 +7,11 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from nexus.kernel.api.operation import Operation
+from nexus.kernel.audit.witness import Witness
 from nexus.kernel.bus import Bus
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.host import Environment, KernelHost
+from nexus.kernel.keys import Keys
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.store.store import Store
@@ -20,8 +22,9 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    `holding` leads to the programs that outlive this process; `limits` say what of events is kept. A part behind
-    sessions of a type adds its driver to `drivers` when it is made. What others should know is told on the `bus`.
+    `holding` leads to the programs that outlive this process; `limits` say what of events is kept. `keys` are the
+    kernel's own; `witness` writes down what was done. A part behind sessions of a type adds its driver to `drivers`
+    when it is made. What others should know is told on the `bus`.
     """
 
     store: Store
@@ -29,6 +32,8 @@ class Surroundings:
     host: KernelHost
     environment: Environment
     holding: Holding
+    keys: Keys
+    witness: Witness
     limits: Limits = field(default_factory=Limits)
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)

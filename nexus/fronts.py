@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nexus.dispatch.runtime import Runtime
-    from nexus.schemas.front import McpOptions, Shell
+    from nexus.schemas.front import McpOptions, ServeOptions, Shell
     from nexus.schemas.stream import OutputStream
 
 
@@ -52,3 +52,7 @@ class CommandFronts:
         from nexus.mcp.serve import serve
 
         return await serve(self._call, self._flags, self._runtime, options)
+
+    async def serve(self, options: "ServeOptions") -> "OutputStream":
+        """Open the local kernel to a network."""
+        return await self._runtime.kernel.serve(self._call, options)

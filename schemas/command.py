@@ -1,6 +1,6 @@
 """What a command is: its handler, what the handler is given, and its specification (`schemas/specification.py`)."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -26,6 +26,7 @@ from nexus.schemas.specification import (
 
 if TYPE_CHECKING:
     from nexus.schemas.plugin import PluginStore
+    from nexus.schemas.profile import SignIns
     from nexus.schemas.session import Session, TransportName
     from nexus.schemas.stream import Printed
     from nexus.schemas.wire import ByteAccess, Progress
@@ -153,12 +154,16 @@ class Terminal(Protocol):
 
     async def raw(self) -> None: ...
 
+    async def hidden(self) -> None:
+        """Show nothing of what is typed; lines and ^C stay what they are."""
+        ...
+
     async def resized(self) -> tuple[int, int]:
         """Wait until the size has changed, and return columns and rows."""
         ...
 
 
-ConfigSource = Literal["flag", "environment", "file", "default"]
+ConfigSource = Literal["flag", "environment", "profile", "file", "default"]
 
 
 class ConfigValue(Model):
@@ -171,7 +176,7 @@ class ConfigValue(Model):
 
 
 class Configuration(Protocol):
-    """The client's settings: flag over environment over file over default. Keys are `category.key`."""
+    """The client's settings: flag over environment over profile over file over default. Keys are `category.key`."""
 
     path: Path
 
@@ -260,7 +265,8 @@ class ExecutionContext(Generic[Args]):
     `cwd`, `environment`, `umask` and `limits` (`resource.RLIMIT_*` numbers to soft and hard) are the caller's, never
     this process's: one process serves many callers. What a command starts gets them. `terminal` is there when both
     stdin and stdout are one, and its person wants no other form of output. `bytes` is the way of what is too large for
-    the API; `progress` is there when somebody watches stderr.
+    the API; `progress` is there when somebody watches stderr. `ask` has a person type what nobody sees, `tell` says
+    something on stderr while the command is under way. `sign_ins` are the caller's profiles and credentials.
     """
 
     def __init__(  # noqa: PLR0913 -- a plain record; the dispatcher fills it by name
@@ -291,6 +297,9 @@ class ExecutionContext(Generic[Args]):
         progress: "Progress | None" = None,
         stderr: Diagnostics | None = None,
         plugins: "PluginStore | None" = None,
+        ask: Callable[[str], Awaitable[str]] | None = None,
+        tell: Callable[[str], Awaitable[None]] | None = None,
+        sign_ins: "SignIns | None" = None,
     ) -> None:
         self.args = args
         self.flags = flags
@@ -317,6 +326,9 @@ class ExecutionContext(Generic[Args]):
         self.progress = progress
         self.stderr = stderr
         self.plugins = plugins
+        self.ask = ask
+        self.tell = tell
+        self.sign_ins = sign_ins
 
     def selected(self, kind: ContextKind) -> str:
         """Return the id of the selected thing; the dispatcher has checked that it is there."""

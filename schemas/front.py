@@ -1,7 +1,8 @@
 """The ways in that are commands themselves: what such a command is given, and what it hands back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from nexus.schemas.stream import OutputStream
@@ -30,6 +31,22 @@ class McpOptions:
     namespaces: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How the kernel is opened to a network. Left out, a bound is the server's own default."""
+
+    host: str = "127.0.0.1"
+    port: int = 3001
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    requests_per_minute: int = 6000
+    registration_open: bool = False
+    open_metrics: bool = False
+    secret: str | None = field(default=None, repr=False)
+
+
 class Fronts(Protocol):
     """Fronts on the dispatcher that a command may start, in that command's own surroundings."""
 
@@ -53,5 +70,13 @@ class Fronts(Protocol):
         """Serve commands over MCP, on the command's stdin and stdout or on a port.
 
         Raises `ExtraMissing`, `NotFound` for a namespace that there is not.
+        """
+        ...
+
+    async def serve(self, options: ServeOptions) -> OutputStream:
+        """Open the local kernel to a network until the command is ended.
+
+        Raises `ResourceUnavailable`, `ConfigInvalid` for the files of TLS, `FolderOwned` when the kernel is another
+        process's, and what opening the kernel raises.
         """
         ...

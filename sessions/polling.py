@@ -35,7 +35,7 @@ from nexus.schemas.protocol import (
 )
 from nexus.schemas.session import InputAccepted, Session, SessionView, TransportName
 from nexus.sessions.core.position import Batch
-from nexus.sessions.transport import Heartbeat, Joined, TransportLost
+from nexus.sessions.transport import Headers, Heartbeat, Joined, TransportLost, no_headers
 
 WAIT_SECONDS = 15.0
 """So long the kernel holds a poll back when there is nothing new."""
@@ -53,10 +53,10 @@ class PollingTransport:
     name: TransportName = "polling"
 
     def __init__(
-        self, client: httpx.AsyncClient, *, headers: Mapping[str, str] | None = None, interval: float | None = None
+        self, client: httpx.AsyncClient, *, headers: Headers = no_headers, interval: float | None = None
     ) -> None:
         self._client = client
-        self._headers = dict(headers or {})
+        self._headers = headers
         self.interval = interval
 
     async def request(self, command: SessionCommand) -> SessionAnswer:
@@ -104,7 +104,7 @@ class PollingTransport:
 
     async def poll(self, session_id: str, query: Mapping[str, str | int | float]) -> "Piece":
         """Ask for a piece of the stream. Raises the kernel's error, and TransportLost when no whole line came."""
-        headers = {**self._headers, "accept": "application/x-ndjson"}
+        headers = {**await self._headers(), "accept": "application/x-ndjson"}
         came: list[bytes] = []
         with _translated():
             async with self._client.stream(
@@ -130,7 +130,7 @@ class PollingTransport:
         key: str | None = None,
     ) -> httpx.Response:
         """Make one request. Raises the kernel's error, and TransportLost."""
-        headers = {**self._headers, "accept": "application/json"}
+        headers = {**await self._headers(), "accept": "application/json"}
         if key is not None:
             headers["idempotency-key"] = key
         if content is not None:

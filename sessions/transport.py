@@ -4,6 +4,7 @@ A transport knows no positions and repeats nothing: `client` decides with the sa
 errors of the kernel as they were told (`NexusError`), and `TransportLost` for everything that the way itself does.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,15 @@ from nexus.sessions.core.position import Batch
 
 DEFAULT_WINDOW = 1024 * 1024
 """How many bytes may be on the way to a reader that has not consumed them yet."""
+
+
+Headers = Callable[[], Awaitable[Mapping[str, str]]]
+"""What goes with every connection and request: asked for each time, for what signs in is renewed."""
+
+
+async def no_headers() -> Mapping[str, str]:
+    """Return none."""
+    return {}
 
 
 class TransportLost(Exception):

@@ -1,8 +1,8 @@
 """The WebSocket transport: one connection for all requests and channels, over TCP or a Unix socket."""
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pydantic
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from nexus.schemas.envelope import ErrorEntry
 from nexus.schemas.errors import AuthInvalid, NexusError, ReportedError
 from nexus.schemas.protocol import (
     AttachmentFailed,
@@ -31,7 +32,15 @@ from nexus.schemas.protocol import (
 )
 from nexus.schemas.session import TransportName
 from nexus.sessions.core.position import Batch
-from nexus.sessions.transport import DEFAULT_WINDOW, Heartbeat, Joined, TransportLost, TransportUnusable
+from nexus.sessions.transport import (
+    DEFAULT_WINDOW,
+    Headers,
+    Heartbeat,
+    Joined,
+    TransportLost,
+    TransportUnusable,
+    no_headers,
+)
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
@@ -44,15 +53,16 @@ CONSUMED_SHARE = 4
 class WebSocketTransport:
     """Speaks the kernel's protocol at `url` (`ws://…/kernel`); over the Unix socket `socket` where one is given.
 
-    It connects when it is first used, and again after the connection broke. `headers` go with the handshake.
+    It connects when it is first used, and again after the connection broke. The handshake carries what `headers`
+    gives then.
     """
 
     name: TransportName = "websocket"
 
-    def __init__(self, url: str, *, socket: Path | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, *, socket: Path | None = None, headers: Headers = no_headers) -> None:
         self._url = url
         self._socket = socket
-        self._headers = dict(headers or {})
+        self._headers = headers
         self._connection: _Connection | None = None
         self._turn = asyncio.Lock()
 
@@ -82,11 +92,12 @@ class WebSocketTransport:
             return self._connection
 
     async def _connect(self) -> ClientConnection:
+        headers = await self._headers()
         place: dict[str, Any] = {} if self._socket is None else {"unix": True, "path": str(self._socket)}
         try:
             return await connect(
                 self._url,
-                additional_headers=self._headers,
+                additional_headers=headers,
                 open_timeout=CONNECT_SECONDS,
                 ping_interval=PING_SECONDS,
                 ping_timeout=PING_SECONDS,
@@ -98,8 +109,9 @@ class WebSocketTransport:
                 **place,
             )
         except InvalidHandshake as error:
-            if getattr(getattr(error, "response", None), "status_code", None) == 401:
-                raise AuthInvalid(server=self._url) from error
+            refused = _refusal(error)
+            if refused is not None:
+                raise refused from error
             raise TransportUnusable(f"{self._url} takes no WebSocket: {error}") from error
         except InvalidURI as error:
             raise TransportUnusable(str(error)) from error
@@ -107,6 +119,17 @@ class WebSocketTransport:
             raise TransportLost(
                 f"{self._url} cannot be reached: {error or type(error).__name__}", sent=False
             ) from error
+
+
+def _refusal(error: InvalidHandshake) -> NexusError | None:
+    """Return what the kernel refused the handshake for, None when it was no kernel, or takes no WebSocket."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    try:
+        return ReportedError(ErrorEntry.model_validate(json.loads(response.body)["error"]))
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return AuthInvalid() if getattr(response, "status_code", None) == 401 else None
 
 
 class _Connection:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from nexus.kernel.api.endpoint import ApiState, Endpoint, respond, respond_error
 from nexus.kernel.api.operation import Operation
+from nexus.kernel.caller import OwnersFace, OwnersOnly
 from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import NotFound
 
@@ -37,8 +38,18 @@ async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await respond_error(send, 404, entry, scope)
 
 
-def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], state: ApiState) -> Starlette:
-    """Assemble the app. Raises `ValueError` when two operations claim one method of one path, or one id."""
+def _guarded(route: BaseRoute) -> BaseRoute:
+    """Keep a route that does not check who asks for the owner."""
+    if not getattr(route, "checks_callers", False) and isinstance(route, Route | WebSocketRoute):
+        route.app = OwnersOnly(route.app)
+    return route
+
+
+def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], state: ApiState) -> OwnersFace:
+    """Assemble the app, and return the owner's face of it; `app` behind it wants to be told who asks.
+
+    Raises `ValueError` when two operations claim one method of one path, or one id.
+    """
     by_path: dict[str, dict[str, Operation]] = {}
     ids: set[str] = set()
     for operation in operations:
@@ -51,9 +62,9 @@ def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], st
         routes=[
             *(Route(path, Endpoint(methods, state)) for path, methods in by_path.items()),
             Route("/openapi.json", OpenApiDocument(operations)),
-            *routes,
+            *(_guarded(route) for route in routes),
         ]
     )
     app.router.default = nothing_here
     app.router.redirect_slashes = False
-    return app
+    return OwnersFace(app, list(app.routes))

@@ -8,15 +8,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pydantic
+from sqlalchemy import Connection
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from nexus.kernel.api.failure import entry_of, error_body, http_status, refused
+from nexus.kernel.api.failure import entry_of, error_body, http_status, refusal_headers, refused
 from nexus.kernel.api.idempotency import AlreadyDone, Idempotency, IdempotencyKey, checked_key, fingerprint_of
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.audit.witness import Witness
+from nexus.kernel.caller import OPERATION_KEY, Caller, caller_of, require
 from nexus.kernel.store.store import Store
 from nexus.schemas.envelope import ErrorEntry, new_request_id
-from nexus.schemas.errors import NotFound, ValidationError
+from nexus.schemas.errors import AuthError, NotFound, PermissionDenied, ValidationError
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 MOST_ID_CHARACTERS = 200
@@ -32,6 +35,7 @@ class ApiState:
 
     store: Store
     idempotency: Idempotency
+    witness: Witness
     requests: Counter[str] = field(default_factory=Counter)
 
 
@@ -51,17 +55,35 @@ class Endpoint:
                 await self._refuse_method(scope, send, request_id)
                 return
             self.state.requests[operation.operation_id] += 1
-            status, body = operation.status, await self._answer(operation, scope, receive, headers, request_id)
+            scope[OPERATION_KEY] = operation.operation_id
+            caller = caller_of(scope)
+            await self._permit(operation, caller, scope, request_id)
+            status, body = operation.status, await self._answer(operation, caller, scope, receive, request_id)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 -- whatever fails is told to the client and logged, none ends the server
             entry = entry_of(error, request_id, headers.get("traceparent"))
-            status, body = http_status(entry), error_body(entry)
+            await respond(send, http_status(entry), error_body(entry), request_id, refusal_headers(entry))
+            return
         await respond(send, status, body, request_id)
 
+    async def _permit(self, operation: Operation, caller: Caller, scope: Scope, request_id: str) -> None:
+        """Return when the caller may ask for the operation. Who may not is written down."""
+        ids: tuple[str, ...] = (operation.operation_id,)
+        # Who is nobody is not told what there is.
+        if operation.also is not None and caller.signed_in_by != "none":
+            ids += await operation.also(scope.get("path_params", {}))
+        try:
+            require(caller, *ids, access=operation.access)
+        except (AuthError, PermissionDenied) as error:
+            facts = {"request": f"{scope['method']} {scope['path']}", "requestId": request_id, "code": error.code}
+            await self.state.witness.write(caller, operation.operation_id, "denied", **facts)
+            raise
+
     async def _answer(
-        self, operation: Operation, scope: Scope, receive: Receive, headers: Headers, request_id: str
+        self, operation: Operation, caller: Caller, scope: Scope, receive: Receive, request_id: str
     ) -> bytes:
+        headers = Headers(scope=scope)
         raw_body = await read_body(receive) if operation.body is not None else b""
         request = ApiRequest(
             path=scope.get("path_params", {}),
@@ -70,13 +92,27 @@ class Endpoint:
             request_id=request_id,
             traceparent=headers.get("traceparent"),
             store=self.state.store,
+            caller=caller,
         )
+        if operation.method != "GET" and operation.audited:
+            facts = {"request": f"{scope['method']} {scope['path']}", "requestId": request_id}
+            request.witness = self.state.witness.record(caller, operation.operation_id, "done", **facts)
         key = headers.get("idempotency-key")
-        if key is None or operation.method == "GET":
-            return _serialized(await _run(operation, request, receive))
+        if key is None or operation.method == "GET" or operation.secret:
+            result = await _run(operation, request, receive)
+            await self._witnessed(request)
+            return _serialized(result)
         fingerprint = fingerprint_of(scope["method"], scope["path"], scope.get("query_string", b""), raw_body)
-        idempotency_key = self.state.idempotency.key(checked_key(key), fingerprint)
+        # Nobody is answered with what another was.
+        own = f"{caller.user_id}:{checked_key(key)}" if caller.user_id else checked_key(key)
+        idempotency_key = self.state.idempotency.key(own, fingerprint)
         return await self._once(request, idempotency_key, lambda: _run(operation, request, receive))
+
+    async def _witnessed(self, request: ApiRequest[Any, Any]) -> None:
+        """Write down a write whose work was none of the database's."""
+        witness, request.witness = request.witness, None
+        if witness is not None:
+            await self.state.store.write(witness)
 
     async def _once(
         self,
@@ -95,7 +131,9 @@ class Endpoint:
                 return done.body
             if request.answer is not None:
                 # The work was none of the database's (a file, the host): its answer is kept after it.
-                await self.state.store.write(lambda connection: key.keep(connection, result))
+                witness, request.witness = request.witness, None
+                await self.state.store.write(lambda connection: _kept(connection, key, result, witness))
+            await self._witnessed(request)
             return _serialized(result)
 
     async def _refuse_method(self, scope: Scope, send: Send, request_id: str) -> None:
@@ -104,6 +142,17 @@ class Endpoint:
             resource="operation", reference=f"{scope['method']} {scope['path']}", available=allowed
         ).entry()
         await respond(send, 405, error_body(entry), request_id, {"allow": ", ".join(allowed)})
+
+
+def _kept(
+    connection: Connection,
+    key: IdempotencyKey,
+    result: pydantic.BaseModel,
+    witness: Callable[[Connection], None] | None,
+) -> None:
+    key.keep(connection, result)
+    if witness is not None:
+        witness(connection)
 
 
 async def _run(operation: Operation, request: ApiRequest[Any, Any], receive: Receive) -> pydantic.BaseModel:

@@ -33,10 +33,12 @@ STATUS_BY_CODE: dict[str, int] = {
     "STORAGE_FULL": 507,
     "RATE_LIMITED": 429,
     "REQUEST_TOO_LARGE": 413,
+    "REQUEST_SLOW": 408,
 }
 """Where the type alone says too little."""
 
 MOST_PROBLEMS = 20
+INVALID_TOKEN = 'Bearer error="invalid_token"'  # noqa: S105 -- what RFC 6750 has a server say
 
 log = logging.getLogger("nexus.kernel.api")
 
@@ -44,6 +46,21 @@ log = logging.getLogger("nexus.kernel.api")
 def http_status(entry: ErrorEntry) -> int:
     """Return the HTTP status that an error is answered with."""
     return STATUS_BY_CODE.get(entry.code) or STATUS_BY_TYPE.get(entry.type, 500)
+
+
+def refusal_headers(entry: ErrorEntry) -> dict[str, str]:
+    """Return what goes with a refusal: how to sign in, and when to come again."""
+    headers = {}
+    status = http_status(entry)
+    if status == 401:
+        headers["www-authenticate"] = "Bearer" if entry.code == "AUTHENTICATION_REQUIRED" else INVALID_TOKEN
+    after = entry.details.get("retryAfterMs")
+    if isinstance(after, int):
+        headers["retry-after"] = str(-(-after // 1000))
+    if status in (408, 413):
+        # The rest of the body is not read.
+        headers["connection"] = "close"
+    return headers
 
 
 def error_body(entry: ErrorEntry) -> bytes:

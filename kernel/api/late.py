@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nexus.kernel.api.operation import ApiRequest, Method, Operation
+from nexus.kernel.caller import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class LateOperation(Operation):
     _behind: Behind | None
     _load: Callable[[str], Behind]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the operation's own fields
         self,
         method: Method,
         path: str,
@@ -44,6 +45,9 @@ class LateOperation(Operation):
         status: int = 200,
         body_required: bool = True,
         lasts: bool = False,
+        access: Access = "granted",
+        secret: bool = False,
+        audited: bool = True,
     ) -> None:
         given = {
             "method": method,
@@ -53,6 +57,9 @@ class LateOperation(Operation):
             "status": status,
             "body_required": body_required,
             "lasts": lasts,
+            "access": access,
+            "secret": secret,
+            "audited": audited,
         }
         defaults = {each.name: each.default for each in fields(Operation) if each.name not in BEHIND}
         for name, value in {**defaults, **given, "_load": load, "_behind": None}.items():

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from nexus.kernel.caller import OWNER, Access, Caller
 from nexus.kernel.store.store import Store
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -29,7 +30,8 @@ class KeptAnswer(Protocol):
 class ApiRequest(Generic[Query, Body]):
     """A request whose query and body were validated. `path` holds the values of the path's `{names}`.
 
-    `answer` is set on writes that carry an idempotency key, and cleared when the answer was kept.
+    `answer` is set on writes that carry an idempotency key, and cleared when the answer was kept; `witness` on writes
+    that the audit chain tells of, and cleared when it does.
     """
 
     path: Mapping[str, str]
@@ -39,20 +41,28 @@ class ApiRequest(Generic[Query, Body]):
     traceparent: str | None
     store: Store
     answer: KeptAnswer | None = None
+    caller: Caller = OWNER
+    witness: Callable[[Connection], None] | None = None
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run the one transaction whose result is the answer; the answer is kept in the same transaction.
 
-        So a write that is sent again is either answered from what was kept, or was never done.
+        So a write that is sent again is either answered from what was kept, or was never done. The audit chain tells of
+        it in that transaction too.
         """
         answer, self.answer = self.answer, None
-        if answer is None:
+        witness, self.witness = self.witness, None
+        if answer is None and witness is None:
             return await self.store.write(work)
 
         def whole(connection: Connection) -> Result:
-            answer.refuse_done(connection)
+            if answer is not None:
+                answer.refuse_done(connection)
             result = work(connection)
-            answer.keep(connection, result)
+            if answer is not None:
+                answer.keep(connection, result)
+            if witness is not None:
+                witness(connection)
             return result
 
         return await self.store.write(whole)
@@ -65,6 +75,9 @@ class Operation:
     Where one command has several operations, a further word follows: `agent.roadmap.view.status`. `query` and `body`
     are None where the operation takes none. One that `lasts` (seconds, not milliseconds) is cancelled when its client
     leaves; the others end before that could be heard.
+
+    `access` says who may ask for it. `also` returns, for the path's values, other ids that grant it as well. What a
+    `secret` one answers is not kept for an idempotency key. Writes that are not `audited` tell of themselves.
     """
 
     method: Method
@@ -78,3 +91,7 @@ class Operation:
     status: int = 200
     body_required: bool = True
     lasts: bool = False
+    access: Access = "granted"
+    also: Callable[[Mapping[str, str]], Awaitable[tuple[str, ...]]] | None = None
+    secret: bool = False
+    audited: bool = True

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import Operation
+from nexus.kernel.caller import checks_callers
 from nexus.kernel.part import Part, Surroundings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Data(Part):
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return where bytes go: by signed URLs, which are the store's and no operations."""
-        return (Route("/blobs/{rest:path}", _LateRoute(self)),)
+        # The URL's own signature says who may; whoever has it, has it from an operation.
+        return (checks_callers(Route("/blobs/{rest:path}", _LateRoute(self))),)
 
     async def start(self) -> None:
         """Tidy up behind the kernel before this one, where there is anything."""

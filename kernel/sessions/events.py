@@ -1,6 +1,6 @@
 """`GET …/events`: a piece of a session's stream by polling, as the stored lines or as one JSON object."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pydantic
@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from nexus.kernel.api.failure import entry_of, error_body, http_status, refused
 from nexus.kernel.sessions.attachment import fitting, place
+from nexus.kernel.sessions.gate import SessionGate
 from nexus.kernel.sessions.log import READ_BYTES, EventLog
 from nexus.kernel.sessions.sessions import Sessions
 from nexus.kernel.sessions.stream import Stream
@@ -56,14 +57,16 @@ class Piece:
 class EventsEndpoint:
     """The ASGI app of the route; `{id}` in its path names the session."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, gate: Callable[[Scope], SessionGate]) -> None:
         self._sessions = sessions
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- the ASGI signature
         headers = Headers(scope=scope)
         request_id = headers.get("x-request-id") or new_request_id()
         try:
             session_id = scope["path_params"]["id"]
+            await self._gate(scope).permit_reading(session_id)
             piece = await poll(self._sessions, session_id, _query(scope))
         except Exception as error:  # noqa: BLE001 -- told to the client and logged, as every operation does
             entry = entry_of(error, request_id, headers.get("traceparent"))

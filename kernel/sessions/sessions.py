@@ -177,6 +177,15 @@ class Sessions:
             readers=len(live.readers) if live else 0,
         )
 
+    async def type_of(self, session_id: str) -> str:
+        """Return a session's type. Raises SessionNotFound."""
+        live = self.live.get(session_id)
+        if live is not None:
+            return live.record.session.type
+        await self.ready()
+        record, _ = await find_record(self.log, session_id)
+        return record.session.type
+
     async def attach(self, command: AttachSession) -> Attachment:
         """Open a reader at its position. Raises SessionNotFound, SessionGap, ResourceUnavailable."""
         await self.ready()

@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nexus.kernel.api.failure import entry_of, refused
 from nexus.kernel.sessions.attachment import Attachment
-from nexus.kernel.sessions.sessions import Sessions
+from nexus.kernel.sessions.gate import SessionGate
 from nexus.schemas.model import Model
 from nexus.schemas.protocol import (
     ActivateSession,
@@ -50,7 +50,7 @@ UNKNOWN_ID = "-"
 class KernelSocket:
     """One connection. Its attachments end with it; what its commands began goes on."""
 
-    def __init__(self, websocket: WebSocket, sessions: Sessions) -> None:
+    def __init__(self, websocket: WebSocket, sessions: SessionGate) -> None:
         self._websocket = websocket
         self._sessions = sessions
         self._attachments: dict[int, Attachment] = {}

@@ -191,6 +191,9 @@ CREATE TABLE roles (
 	PRIMARY KEY (id), 
 	UNIQUE (name_key)
 );
+INSERT INTO "roles" VALUES('rol_admin','admin','admin','All of it.','["*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
+INSERT INTO "roles" VALUES('rol_member','member','member','All work; no accounts, secrets, audit or kernel.','["agent.*", "ai.*", "session.*", "data.*", "pipeline.*", "network.*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
+INSERT INTO "roles" VALUES('rol_viewer','viewer','viewer','Lists and views of all work.','["agent.*.list", "agent.*.view", "ai.*.list", "ai.*.view", "session.*.list", "session.*.view", "data.*.list", "data.*.view", "pipeline.*.list", "pipeline.*.view", "network.*.list", "network.*.view", "agent.file.browse", "agent.file.read"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
 CREATE TABLE secrets (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 

@@ -1,22 +1,27 @@
 """The kernel's API for handlers: typed answers, and every failure as an error of ours."""
 
-import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from nexus.client.way import SAFE_METHODS, Reply, Request, Way
-from nexus.schemas.envelope import ErrorEntry
-from nexus.schemas.errors import BackendError, NexusError, ReportedError
+from nexus.schemas.errors import BackendError
+
+if TYPE_CHECKING:
+    from nexus.client.bearer import Bearer
 
 Result = TypeVar("Result")
 
 HTTP_ERROR = 400
+UNAUTHORIZED = 401
+
+UNSIGNED = frozenset({"/api/auth/login", "/api/auth/register", "/api/auth/refresh"})
+"""What is asked for by who has no token yet: an old one must not stand in the way."""
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
@@ -41,15 +46,14 @@ class HttpApiClient:
         request_id: str,
         traceparent: str,
         idempotency_key: str | None = None,
-        token: str | None = None,
+        bearer: "Callable[[], Bearer | None]" = lambda: None,
     ) -> None:
         self.calls: list[str] = []
         self._connect = connect
         self._idempotency_key = idempotency_key
         self._writes = 0
         self._headers = {"accept": "application/json", "x-request-id": request_id, "traceparent": traceparent}
-        if token:
-            self._headers["authorization"] = f"Bearer {token}"
+        self._bearer_of = bearer
 
     async def get(
         self,
@@ -119,11 +123,14 @@ class HttpApiClient:
         way = await self._connect()
         begun = time.perf_counter()
         try:
-            reply = await way.send(Request(method, _target(path, at, query), headers, content))
+            request = Request(method, _target(path, at, query), headers, content)
+            reply = await self._signed(way, request, None if path in UNSIGNED else self._bearer_of())
         finally:
             self.calls.append(f"{method} {path} took {(time.perf_counter() - begun) * 1000:.1f} ms")
         if reply.status >= HTTP_ERROR:
-            raise _reported(reply)
+            from nexus.client.refusals import refusal  # few answers are one
+
+            raise refusal(reply, way.name)
         try:
             return _adapter(result).validate_json(reply.body)
         except ModelError as error:
@@ -131,6 +138,21 @@ class HttpApiClient:
                 f"The kernel's answer to {method} {path} is not of the form that was agreed.",
                 findings=error.error_count(),
             ) from error
+
+    async def _signed(self, way: Way, request: Request, bearer: "Bearer | None") -> Reply:
+        """Send, signed, and once more with a new token where the one that was sent is not taken any more."""
+        token = await bearer.token() if bearer is not None else None
+        if bearer is None or token is None:
+            return await way.send(request)
+        reply = await way.send(_with(request, token))
+        if reply.status != UNAUTHORIZED:
+            return reply
+        other = await bearer.renewed(token)
+        return reply if other is None else await way.send(_with(request, other))
+
+
+def _with(request: Request, token: str) -> Request:
+    return request._replace(headers={**request.headers, "authorization": f"Bearer {token}"})
 
 
 def _target(path: str, at: Mapping[str, str] | None, query: Mapping[str, Any] | None) -> str:
@@ -143,13 +165,3 @@ def _target(path: str, at: Mapping[str, str] | None, query: Mapping[str, Any] | 
 
 def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _reported(reply: Reply) -> NexusError:
-    try:
-        entry = ErrorEntry.model_validate(json.loads(reply.body)["error"])
-    except (ValueError, KeyError, TypeError):
-        return BackendError.because(
-            f"The server answered {reply.status} and no error that can be read.", httpStatus=reply.status
-        )
-    return ReportedError(entry)

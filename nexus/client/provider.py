@@ -7,7 +7,10 @@ from nexus.client.way import Way
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nexus.call import Call
+    from nexus.schemas.front import ServeOptions
     from nexus.schemas.session import TransportName
+    from nexus.schemas.stream import OutputStream
     from nexus.sessions.transport import Transport
 
 
@@ -24,4 +27,8 @@ class KernelProvider(Protocol):
 
     async def socket(self) -> "Path | None":
         """Return where the kernel listens, None where it does not. Raises as `way` does."""
+        ...
+
+    async def serve(self, call: "Call", options: "ServeOptions") -> "OutputStream":
+        """Open the kernel to a network: see `Fronts.serve`."""
         ...

@@ -1,6 +1,7 @@
 """The ways of the Session ABI: to the local kernel by its provider, to a server by WebSocket with polling behind it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nexus.schemas.command import Configuration
@@ -10,9 +11,23 @@ from nexus.schemas.session import TransportName
 if TYPE_CHECKING:
     import httpx
 
+    from nexus.client.bearer import Bearer
     from nexus.client.provider import KernelProvider
     from nexus.sessions.client import SessionClient
     from nexus.sessions.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What signs in: `who` tells one from another, and no two share a connection."""
+
+    who: str
+    bearer: "Bearer | None"
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return what goes with a connection now."""
+        token = await self.bearer.token() if self.bearer is not None else None
+        return {"authorization": f"Bearer {token}"} if token else {}
 
 
 class SessionWays:
@@ -20,12 +35,12 @@ class SessionWays:
 
     def __init__(self, kernel: "KernelProvider") -> None:
         self._kernel = kernel
-        self._open: dict[tuple[str | None, str | None, TransportName, float | None], Transport] = {}
+        self._open: dict[tuple[str | None, str, TransportName, float | None], Transport] = {}
 
     async def transport(
         self,
         server: str | None,
-        token: str | None,
+        signed: Signed,
         name: TransportName | None,
         poll_interval: float | None,
         connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
@@ -34,18 +49,16 @@ class SessionWays:
         name = name or ("local" if server is None else "hybrid")
         if server is not None and name == "local":
             raise ValidationError.because("The local transport reaches no server.", field="transport")
-        key = (server, token, name, poll_interval)
+        key = (server, signed.who, name, poll_interval)
         if key not in self._open:
             if name == "polling":
                 from nexus.sessions.polling import PollingTransport
 
-                self._open[key] = PollingTransport(
-                    await connect(), headers=_authorization(token), interval=poll_interval
-                )
+                self._open[key] = PollingTransport(await connect(), headers=signed.headers, interval=poll_interval)
             elif server is None:
                 self._open[key] = await self._kernel.session_transport(name)
             else:
-                self._open[key] = _remote(server, token, name, await connect())
+                self._open[key] = _remote(server, signed, name, await connect())
         return self._open[key]
 
     async def close(self) -> None:
@@ -55,20 +68,16 @@ class SessionWays:
         self._open.clear()
 
 
-def _authorization(token: str | None) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"} if token else {}
-
-
-def _remote(server: str, token: str | None, name: TransportName, http: "httpx.AsyncClient") -> "Transport":
+def _remote(server: str, signed: Signed, name: TransportName, http: "httpx.AsyncClient") -> "Transport":
     from nexus.sessions.hybrid import HybridTransport
     from nexus.sessions.polling import PollingTransport
     from nexus.sessions.websocket import WebSocketTransport
 
     url = "ws" + server.removeprefix("http").rstrip("/") + "/kernel"
-    websocket = WebSocketTransport(url, headers=_authorization(token))
+    websocket = WebSocketTransport(url, headers=signed.headers)
     if name == "websocket":
         return websocket
-    return HybridTransport(websocket, PollingTransport(http, headers=_authorization(token)))
+    return HybridTransport(websocket, PollingTransport(http, headers=signed.headers))
 
 
 class CommandSessions:
@@ -78,13 +87,13 @@ class CommandSessions:
         self,
         ways: SessionWays,
         server: str | None,
-        token: str | None,
+        signed: Signed,
         config: Configuration,
         connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
     ) -> None:
         self._ways = ways
         self._server = server
-        self._token = token
+        self._signed = signed
         self._config = config
         self._connect = connect
 
@@ -96,4 +105,4 @@ class CommandSessions:
         interval_ms: float | None = self._config.get("session.poll_interval").value
         interval = poll_interval if poll_interval is not None or interval_ms is None else interval_ms / 1000
         name = transport or configured
-        return SessionClient(await self._ways.transport(self._server, self._token, name, interval, self._connect))
+        return SessionClient(await self._ways.transport(self._server, self._signed, name, interval, self._connect))

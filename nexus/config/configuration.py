@@ -1,9 +1,9 @@
-"""Reads and changes the configuration: flag over environment over file over default, each value with its source."""
+"""Reads and changes the configuration: flag over environment over profile over file over default, and says which."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
@@ -38,20 +38,32 @@ def _parsed(text: str) -> dict[str, Any]:
 
 @cache
 def environment_name(key: str) -> str:
-    """Return the variable that overrides a key: `NEXUS_OUTPUT_FORMAT` for `output.format`."""
+    """Return the variable that overrides a key: `NEXUS_OUTPUT_FORMAT` for `output.format`, or one of its own."""
+    category, _, name = key.partition(".")
+    field = _CATEGORIES.get(category, {}).get(name)
+    extra = field.json_schema_extra if field is not None else None
+    if isinstance(extra, dict) and "variable" in extra:
+        return str(extra["variable"])
     return "NEXUS_" + key.replace(".", "_").upper()
 
 
 class TomlConfiguration:
     """The settings of one command.
 
-    `flags` maps keys to values given on the command line. The file is read when a key is first asked for; without a
-    file the defaults hold. Raises `ConfigInvalid` with line and column for a file that cannot be used, `NotFound` for
-    a key that does not exist.
+    `flags` maps keys to values given on the command line; `profile` returns the profile's name and what it sets. The
+    file is read when a key is first asked for; without a file the defaults hold. Raises `ConfigInvalid` with line and
+    column for a file that cannot be used, `NotFound` for a key that does not exist.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        environment: Mapping[str, str],
+        flags: Mapping[str, Any] | None = None,
+        profile: Callable[[], tuple[str, Mapping[str, Any]]] | None = None,
+    ) -> None:
         self.path = path
+        self._profile = profile
         self._environment = environment
         self._flags = dict(flags or {})
         self._file: dict[str, Any] | None = None
@@ -87,19 +99,23 @@ class TomlConfiguration:
             return self._checked(key, self._flags[key]), "flag", None
         variable = environment_name(key)
         if self._environment.get(variable):
-            return self._checked(key, self._environment[variable], variable=variable), "environment", variable
+            given = self._read(field, self._environment[variable])
+            return self._checked(key, given, variable=variable), "environment", variable
+        profile, settings = self._profile() if self._profile is not None else ("", {})
+        if key in settings:
+            return self._checked(key, settings[key], profile=profile), "profile", profile
         category, _, name = key.partition(".")
         section = self._content().get(category, {})
         if name in section:
             return self._checked(key, section[name], path=str(self.path)), "file", str(self.path)
-        return field.get_default(), "default", None
+        return field.get_default(call_default_factory=True), "default", None
 
     def set(self, key: str, value: Any) -> ConfigValue:
         """Write one setting to the file, whole or not at all, its comments kept."""
         import tomlkit
 
-        key, _ = self._field(key)
-        checked = self._checked(key, value)
+        key, field = self._field(key)
+        checked = self._checked(key, self._read(field, value))
         category, _, name = key.partition(".")
         document = tomlkit.parse(self._text())
         section = document.setdefault(category, tomlkit.table())
@@ -130,6 +146,14 @@ class TomlConfiguration:
                 resource="setting", reference=key[:200], available=available, hint="nexus settings config view"
             )
         return key, field
+
+    @staticmethod
+    def _read(field: FieldInfo, value: Any) -> Any:
+        """Read a list as it is written in one word: `a,b`."""
+        is_list = get_origin(field.annotation) is list
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if is_list and isinstance(value, str) else value
+        )
 
     def _checked(self, key: str, value: Any, **where: str) -> Any:
         category, _, name = key.partition(".")

@@ -104,6 +104,48 @@ class AiSettings(StrictModel):
     )
 
 
+class ServeSettings(StrictModel):
+    """How `nexus serve` opens the kernel to a network."""
+
+    host: str = Field("127.0.0.1", min_length=1, max_length=255, description="The address to serve at.")
+    port: int = Field(
+        3001, ge=0, le=65535, description="The port to serve at.", json_schema_extra={"variable": "NEXUS_PORT"}
+    )
+    tls_cert: str | None = Field(None, max_length=4096, description="The file with the certificate (PEM).")
+    tls_key: str | None = Field(None, max_length=4096, description="The file with the certificate's key (PEM).")
+    origins: list[str] = Field(default_factory=list, description="Pages that may ask from a browser.")
+    proxies: list[str] = Field(default_factory=list, description="Proxies whose word for an address is taken.")
+    requests_per_minute: int = Field(6000, ge=1, le=10_000_000, description="What one caller may ask in a minute.")
+    registration_open: bool = Field(
+        False,
+        description="Let anyone open an account.",
+        json_schema_extra={"variable": "NEXUS_REGISTRATION_OPEN"},
+    )
+    open_metrics: bool = Field(False, description="Let anyone read /metrics.")
+
+
+class ClusterSettings(StrictModel):
+    """What this machine is among others."""
+
+    role: Literal["standalone", "hub", "node"] = Field("standalone", description="Alone, a hub, or a hub's node.")
+    hub_url: str | None = Field(
+        None, max_length=2048, description="A node's hub.", json_schema_extra={"variable": "NEXUS_HUB_URL"}
+    )
+    node_host: str = Field(
+        "localhost",
+        max_length=255,
+        description="What a hub calls this node.",
+        json_schema_extra={"variable": "NEXUS_NODE_HOST"},
+    )
+    node_capacity: int = Field(
+        16,
+        ge=1,
+        le=100_000,
+        description="How many processes a node takes.",
+        json_schema_extra={"variable": "NEXUS_NODE_CAPACITY"},
+    )
+
+
 class Settings(StrictModel):
     """Every category."""
 
@@ -115,3 +157,5 @@ class Settings(StrictModel):
     session: SessionSettings = Field(default_factory=SessionSettings)
     data: DataSettings = Field(default_factory=DataSettings)
     ai: AiSettings = Field(default_factory=AiSettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from nexus.call import Call
 from nexus.config.configuration import TomlConfiguration
 from nexus.dispatch.again import check_again
+from nexus.dispatch.asking import Asking, Telling
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
@@ -130,7 +131,7 @@ class _Execution:
         args = self._arguments(handler, raw)
         if isinstance(handler, ForwardingHandler):
             return handler.forward(args)
-        check_permission(asked.spec, around.server, around.token)
+        check_permission(asked.spec, around)
         session = await self._session(around)
         if asked.flags.dry_run:
             from nexus.dispatch.dry_run import dry_run
@@ -214,6 +215,9 @@ class _Execution:
             bytes=around,
             progress=around.progress,
             terminal=asked.call.terminal if asked.flags.output is None else None,
+            ask=Asking(asked.call),
+            tell=Telling(asked.call, asked.request_id),
+            sign_ins=around.sign_ins if asked.spec.path[:1] == ("settings",) else None,
         )
 
     async def _apply(self, update: ContextUpdate | None, around: Surroundings) -> list[ContextChange]:

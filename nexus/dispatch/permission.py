@@ -1,16 +1,34 @@
 """Whether the caller may run a command at all. The kernel decides on every operation; this is for a better message."""
 
+from typing import Protocol
+
 from nexus.schemas.command import CommandSpec
 from nexus.schemas.errors import AuthError
 
-_LOCAL = frozenset({"help", "schema", "version", "settings"})
-"""What never leaves this machine: the built-ins, and a user's own settings."""
+_LOCAL = frozenset({"help", "schema", "version", "serve", "doctor", "skill", "completion", "mcp"})
+"""What never leaves this machine, or says by itself what a server answers."""
+
+_OWN = frozenset({"auth", "profile", "config", "context", "theme", "workspace", "category", "option", "alias"})
+"""A user's own settings, and what signs in."""
 
 
-def check_permission(spec: CommandSpec, server: str | None, token: str | None) -> None:
+class Reached(Protocol):
+    """The server that a command speaks to, None for the local kernel; and whether there is something to sign in by."""
+
+    @property
+    def server(self) -> str | None: ...
+
+    @property
+    def signed_in(self) -> bool: ...
+
+
+def check_permission(spec: CommandSpec, reached: Reached) -> None:
     """Return when the command may be tried. The local kernel serves its socket's owner, so all of it is permitted.
 
     Raises `AuthError` for a server that nobody signed in to.
     """
-    if server is not None and token is None and spec.path[0] not in _LOCAL:
-        raise AuthError(server=server, hint="Set NEXUS_TOKEN to a token of the server, then run the command again.")
+    if spec.path[0] in _LOCAL or (spec.path[0] == "settings" and spec.path[1] in _OWN):
+        return
+    server = reached.server
+    if server is not None and not reached.signed_in:
+        raise AuthError(server=server, hint="nexus settings auth login")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from nexus.client.sessions import SessionWays
+    from nexus.credentials.kept import Credentials
     from nexus.plugins.catalog import Catalog
     from nexus.plugins.runner import PluginRunner
 
@@ -48,6 +49,7 @@ class Runtime:
         self.config_file = folders.config / "config.toml"
         self.aliases = UserAliases(folders.config / "aliases.json", self.index)
         self.index.own_alias = self.aliases.find
+        self.remembered: dict[str, Credentials] = {}
         self._ways_to: dict[str, Way] = {}
         self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._ways: SessionWays | None = None
@@ -100,9 +102,10 @@ class Runtime:
         if server is None:
             return await self.kernel.way()
         if server not in self._ways_to:
+            from nexus.client.again import AgainWay
             from nexus.client.http import to_server
 
-            self._ways_to[server] = to_server(server)
+            self._ways_to[server] = AgainWay(to_server(server))
         return self._ways_to[server]
 
     async def client(self, server: str | None) -> "httpx.AsyncClient":

@@ -2,9 +2,10 @@
 
 import re
 import secrets
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexus.call import Call
 from nexus.client.api import HttpApiClient
@@ -13,12 +14,16 @@ from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
 from nexus.schemas.command import GlobalFlags
-from nexus.schemas.errors import BackendUnavailable, NotFound, ValidationError
+from nexus.schemas.errors import BackendUnavailable, ValidationError
 
 if TYPE_CHECKING:
     import httpx
 
+    from nexus.client.bearer import Bearer
+    from nexus.config.profiles import Profiles
+    from nexus.credentials.store import CredentialStore
     from nexus.output.progress import TerminalProgress
+    from nexus.schemas.profile import SignIns
     from nexus.schemas.session import TransportName
     from nexus.schemas.wire import ByteWire
     from nexus.sessions.client import SessionClient
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
 LOCAL_PROFILE = "local"
 """The profile that is always there: the kernel on this machine."""
 
-_SERVER_HINT = "nexus settings config set --key server.url --value http://127.0.0.1:3001"
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -66,15 +70,14 @@ class Surroundings:
         self.token = call.environment.get("NEXUS_TOKEN") or None
         self._flags = flags
         self.progress = _progress(call)
-        if flags.profile not in (None, LOCAL_PROFILE):
-            raise NotFound(resource="profile", reference=flags.profile, available=[LOCAL_PROFILE], hint=_SERVER_HINT)
+        self._call = call
         key = flags.idempotency_key
         self.api = HttpApiClient(
             self._to_kernel,
             request_id=request_id,
             traceparent=_traceparent(call.environment.get("TRACEPARENT")),
             idempotency_key=None if key is None else header_safe(key, "--idempotency-key"),
-            token=self.token,
+            bearer=lambda: self.bearer,
         )
 
     @cached_property
@@ -87,12 +90,54 @@ class Surroundings:
             )
         return str(url) if url is not None else None
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether there is something to sign in by; whether it is still good is the server's to say."""
+        server = self.server
+        return self.token is not None or (server is not None and self._profiles.of_server(server) is not None)
+
+    @cached_property
+    def bearer(self) -> "Bearer | None":
+        """What signs the requests to the command's server; None to the local kernel, which serves its owner."""
+        server = self.server
+        if server is None:
+            return None
+        from nexus.client.bearer import GivenBearer, KeptBearer
+
+        if self.token is not None:
+            return GivenBearer(self.token)
+        return KeptBearer(self._credentials, self._profiles, server, self._to_kernel, self._runtime.remembered)
+
+    @cached_property
+    def sign_ins(self) -> "SignIns":
+        """Profiles and credentials, for the commands on them."""
+        from nexus.client.sign_in import CommandSignIns
+
+        return CommandSignIns(
+            self._profiles,
+            self._credentials,
+            self._to_kernel,
+            self._runtime.remembered,
+            from_environment=self.token is not None,
+        )
+
+    @cached_property
+    def _profiles(self) -> "Profiles":
+        return profiles_of(self._runtime, self._call, self._flags)
+
+    @cached_property
+    def _credentials(self) -> "CredentialStore":
+        from nexus.credentials.store import CredentialStore
+
+        return CredentialStore(self._runtime.folders.state / "credentials", self._call.environment)
+
     async def client(self, transport: "TransportName | None", poll_interval: float | None) -> "SessionClient":
         """Return a client of the sessions of this command's kernel: the `SessionAccess` that handlers are given."""
-        from nexus.client.sessions import CommandSessions
+        from nexus.client.sessions import CommandSessions, Signed
 
         ways = self._runtime.session_ways
-        access = CommandSessions(ways, self.server, self.token, self.config, self._http)
+        signed = Signed(self._who(), self.bearer)
+        access = CommandSessions(ways, self.server, signed, self.config, self._http)
         return await access.client(transport, poll_interval)
 
     async def wire(self) -> "ByteWire":
@@ -107,6 +152,13 @@ class Surroundings:
         if socket is None:
             raise BackendUnavailable.because("The kernel has no socket that bytes could go by.")
         return HttpWire(LOCAL_URL, socket=socket, stall=stall)
+
+    def _who(self) -> str:
+        """Tell one who signs in from another: a connection is never shared by two."""
+        server = self.server
+        name = self._profiles.of_server(server) if server is not None and self.token is None else None
+        kept = self._profiles.find(name) if name is not None else None
+        return f"profile {name} {kept.user}" if kept is not None else f"token {self.token}"
 
     async def _to_kernel(self) -> Way:
         return await self._runtime.way(self.server)
@@ -123,9 +175,32 @@ def _progress(call: Call) -> "TerminalProgress | None":
     return TerminalProgress(call.stderr, call.columns, colour=not call.environment.get("NO_COLOR"))
 
 
+def profiles_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> "Profiles":
+    """Return the profiles of a call."""
+    from nexus.config.profiles import Profiles
+
+    return Profiles(
+        runtime.folders.config / "profiles.json", flags.profile or call.environment.get("NEXUS_PROFILE") or None
+    )
+
+
 def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlConfiguration:
     """Return the configuration of a call."""
     named = flags.config or call.environment.get("NEXUS_CONFIG")
     path = call.cwd / Path(named).expanduser() if named else runtime.config_file
     given = {"output.format": flags.output, "runtime.timeout": flags.timeout, "server.url": flags.server}
-    return TomlConfiguration(path, call.environment, {key: value for key, value in given.items() if value is not None})
+
+    def profile() -> tuple[str, Mapping[str, Any]]:
+        name = flags.profile or call.environment.get("NEXUS_PROFILE")
+        if not name and not (runtime.folders.config / "profiles.json").exists():
+            # Most have one kernel: what reads profiles is not imported for them.
+            return LOCAL_PROFILE, {}
+        profiles = profiles_of(runtime, call, flags)
+        if flags.server is not None and profiles.find(profiles.current) is None:
+            # To sign in makes the profile that is named.
+            return LOCAL_PROFILE, {}
+        return profiles.current, profiles.settings()
+
+    return TomlConfiguration(
+        path, call.environment, {key: value for key, value in given.items() if value is not None}, cache(profile)
+    )

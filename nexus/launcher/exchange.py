@@ -222,10 +222,9 @@ class Exchange:
         elif kind == frames.STDIN_WANTED:
             self.wanted = int(payload)
         elif kind == frames.RAW:
-            from nexus.launcher.terminal import take
+            from nexus.launcher.terminal import hand_over
 
-            take(self.tell)
-            self.holds_terminal = True
+            self.holds_terminal = hand_over(self.tell, payload) or self.holds_terminal
         elif kind in (frames.REFUSED, frames.DRAINING):
             self.reason = payload
             return REFUSED if kind == frames.REFUSED else DRAINING

@@ -31,7 +31,7 @@ DRAINING = 6
 PONG = 7
 RAW = 8
 """The command takes stdin's terminal for itself: keys come as they are pressed, and WINDOW tells its size's changes.
-The launcher puts the terminal back when it ends."""
+With the payload `hidden` it only shows no more what is typed. The launcher puts the terminal back when it ends."""
 LINES = 9
 """Lines of a stream, held back until the MARK behind them, so that none is printed in part or twice."""
 MARK = 10

@@ -30,6 +30,15 @@ def take(tell: "Callable[[bytes], None]") -> None:
     _signal.signal(_signal.SIGWINCH, changed)
 
 
+def hand_over(tell: "Callable[[bytes], None]", how: bytes) -> bool:
+    """Hand the terminal over; return whether the command has it whole now, not only unseen lines of it."""
+    if how:
+        hide()
+        return False
+    take(tell)
+    return True
+
+
 def make_raw() -> None:
     """Have stdin's terminal pass every key on as it is pressed, and show bytes as they are, until this process ends."""
     before = termios.tcgetattr(0)
@@ -44,6 +53,16 @@ def make_raw() -> None:
     if not at_end:  # else a resident before this one had it, and it is raw already
         at_end.append(lambda: put_back(before))
     termios.tcsetattr(0, termios.TCSANOW, raw)
+
+
+def hide() -> None:
+    """Have stdin's terminal show nothing of what is typed, until this process ends. Lines and ^C are as they were."""
+    before = termios.tcgetattr(0)
+    if not at_end:
+        at_end.append(lambda: put_back(before))
+    hidden = [*before]
+    hidden[3] = before[3] & ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSAFLUSH, hidden)
 
 
 def put_back(before: list[int | list[bytes | int]]) -> None:

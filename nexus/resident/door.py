@@ -15,7 +15,7 @@ from nexus.resident.request import Request
 from nexus.resident.web import WebFace
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 OTHERS_SECONDS = 5.0
 """How long the kernel stays open for requests of others when our own command is done."""
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class Door:
     """Opened when the kernel is, closed with the command. It speaks HTTP only."""
 
-    def __init__(self, runtime: Path, app: "Callable[[], Awaitable[Starlette]]") -> None:
+    def __init__(self, runtime: Path, app: "Callable[[], Awaitable[ASGIApp]]") -> None:
         self.instance = b""
         self.owner = os.geteuid()
         self._listener = Listener(runtime / f"{os.getpid()}.sock")

@@ -127,6 +127,10 @@ class FrameTerminal(SizedTerminal):
         super().__init__(columns, rows)
         self._line = line
 
+    async def hidden(self) -> None:
+        """Show nothing of what is typed."""
+        await self._line.send(frames.RAW, b"hidden")
+
     async def raw(self) -> None:
         """Have every key as it is pressed."""
         await self._line.send(frames.RAW, b"")

@@ -1,5 +1,7 @@
 """The resident as its kernel sees it."""
 
+import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,3 +28,21 @@ class ResidentHost:
     def stop(self, restart: bool) -> None:
         """Finish what is under way, then end; with `restart` another takes the place."""
         self._stop(restart)
+
+
+class ServerHost:
+    """A process that is a server and nothing else. To stop it is to send it the signal that ends a server."""
+
+    mode: HostMode = "server"
+
+    def __init__(self, socket: Path | None) -> None:
+        self.socket = socket
+        self.started_at = datetime.now(UTC)
+
+    def live(self) -> LiveCounts:
+        """Return nothing of its own: the kernel's parts tell what is at work."""
+        return LiveCounts()
+
+    def stop(self, restart: bool) -> None:  # noqa: ARG002 -- the interface's
+        """End; who started the server (systemd, a container) starts another, if that is wanted."""
+        os.kill(os.getpid(), signal.SIGTERM)

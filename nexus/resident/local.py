@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from nexus.client.way import AppWay, Way
 from nexus.resident.way import LocalWay
-from nexus.schemas.errors import BackendUnavailable, FolderOwned
+from nexus.schemas.errors import BackendUnavailable, Conflict, FolderOwned
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
+    from nexus.call import Call
     from nexus.kernel.host import KernelHost
     from nexus.kernel.kernel import Kernel
+    from nexus.kernel.settings import KernelSettings
+    from nexus.schemas.front import ServeOptions
     from nexus.schemas.kernel import LiveCounts
     from nexus.schemas.session import TransportName
+    from nexus.schemas.stream import OutputStream
     from nexus.sessions.local import SessionHost
     from nexus.sessions.transport import Transport
 
@@ -47,6 +51,8 @@ class LocalKernel:
         self._socket: Path | None = None
         self._way: Way | None = None
         self._to_kernel = LocalWay(self)
+        self._settings: KernelSettings | None = None
+        self.serves = False
 
     async def way(self) -> Way:
         """Return how to reach the kernel. Raises storage errors, `VersionConflict`, `BackendUnavailable`."""
@@ -64,7 +70,7 @@ class LocalKernel:
         """Return the kernel's face if it is ours, else its owner's socket. Raises as `way` does."""
         await self.reached()
         if self._kernel is not None:
-            return self._kernel.sessions
+            return self._kernel.owners_sessions
         if self._owner is None:
             raise BackendUnavailable.because("The kernel's owner has gone.")
         return self._owner
@@ -74,12 +80,30 @@ class LocalKernel:
         await self.reached()
         return self._socket if self._kernel is not None else self._owner
 
-    async def app(self) -> "Starlette":
+    async def app(self) -> "ASGIApp":
         """Return the kernel of this process, for those who speak HTTP to our socket. Raises as `way` does."""
         await self.reached()
         if self._kernel is None:
             raise BackendUnavailable.because("Another process owns the data folder.")
         return self._kernel.app
+
+    async def serve(self, call: "Call", options: "ServeOptions") -> "OutputStream":
+        """Open the kernel of this process to a network. Raises as `Fronts.serve` says."""
+        from nexus.resident.serving import Serving, settings_of
+
+        wanted = settings_of(options)
+        if self._kernel is None:
+            self.serves, self._settings = True, wanted
+        elif wanted != self._settings and wanted.decides:
+            raise Conflict.because(
+                "The kernel is open already, and not by this secret.", hint="NEXUS_RESIDENT=0 nexus serve"
+            )
+        await self.reached()
+        if self._kernel is None:
+            raise FolderOwned(
+                path=str(self._data_folder), pid=None, socket=str(self._owner), hint="nexus debug kernel stop"
+            )
+        return Serving(call, self._kernel, options)
 
     async def reached(self) -> Way:
         """Return the way that is open now, opened if need be. Raises as `way` does."""
@@ -143,7 +167,7 @@ class LocalKernel:
             session_bytes=self._setting("session.keep_session_bytes"),
             age_seconds=self._setting("session.keep_seconds"),
         )
-        return await Kernel.open(self._data_folder, host, limits=limits)
+        return await Kernel.open(self._data_folder, host, limits=limits, settings=self._settings)
 
 
 def _import() -> None:

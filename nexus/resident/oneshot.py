@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nexus.dispatch.runtime import Runtime
     from nexus.kernel.host import OneShotHost
     from nexus.resident.door import Door
+    from nexus.resident.host import ServerHost
 
 PIPE_ATOMIC = 4096
 """A pipe that can be written to takes so many bytes without blocking."""
@@ -67,13 +68,16 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     folders = Folders.of(command.places)
     door: Door | None = None
 
-    async def host() -> "OneShotHost":
+    async def host() -> "OneShotHost | ServerHost":
         nonlocal door
         # Only a command that opens the kernel pays for a socket.
         from nexus.kernel.host import OneShotHost
         from nexus.resident.door import Door
+        from nexus.resident.host import ServerHost
 
         door = Door(Path(command.places.runtime), kernel.app)
+        if kernel.serves:
+            return ServerHost(await door.open())
         return OneShotHost(socket=await door.open())
 
     def setting(key: str) -> object:
@@ -182,6 +186,12 @@ class ProcessInput:
 
 class ProcessTerminal(SizedTerminal):
     """The terminal that stdin and stdout of this process are."""
+
+    async def hidden(self) -> None:
+        """Show nothing of what is typed."""
+        from nexus.launcher.terminal import hide
+
+        hide()
 
     async def raw(self) -> None:
         """Have every key as it is pressed."""

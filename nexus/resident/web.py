@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
@@ -18,7 +18,7 @@ _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnec
 class WebFace:
     """Hands connections to uvicorn's protocols. uvicorn is imported when the first one comes."""
 
-    def __init__(self, app: "Callable[[], Awaitable[Starlette]]") -> None:
+    def __init__(self, app: "Callable[[], Awaitable[ASGIApp]]") -> None:
         self._app = app
         self._state: ServerState | None = None
         self._config: Config | None = None
@@ -59,7 +59,7 @@ class WebFace:
         if not transport.is_closing():
             transport.resume_reading()
 
-    def _settings(self, app: "Starlette") -> "tuple[Config, ServerState]":
+    def _settings(self, app: "ASGIApp") -> "tuple[Config, ServerState]":
         from uvicorn.config import Config
         from uvicorn.server import ServerState
 

@@ -27,6 +27,7 @@
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
     ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, transfer, git, program, AI ones
     ├── TimeoutExceeded      TIMEOUT                 5
+    │   └── RequestSlow      REQUEST_SLOW            5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
     │   ├── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
@@ -76,6 +77,7 @@ from nexus.schemas.errors.backend import (
     ProgramFailed,
     ProgramMissing,
     RateLimited,
+    RequestSlow,
     ResidentUnavailable,
     ScriptInvalid,
     StorageCorrupt,
@@ -196,6 +198,7 @@ __all__ = [
     "ReaderGone",
     "RegistrationClosed",
     "ReportedError",
+    "RequestSlow",
     "RequestTooLarge",
     "ResidentUnavailable",
     "ResourceUnavailable",

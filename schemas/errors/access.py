@@ -1,5 +1,7 @@
 """Errors of who asks: not signed in, or known and not allowed."""
 
+from typing import Any
+
 from nexus.schemas.errors.error import NexusError
 
 
@@ -10,21 +12,26 @@ class AuthError(NexusError):
     code = "AUTHENTICATION_REQUIRED"
     exit_status = 3
     sentence = "{server} wants you to sign in."
-    hint = "nexus doctor"
+    hint = "nexus settings auth login"
 
 
 class AuthInvalid(AuthError):
     """The credentials are not valid, or not any more."""
 
     code = "AUTHENTICATION_INVALID"
-    sentence = "The credentials are not valid, or not any more."
+    sentence = "{reason}"
+
+    def __init__(self, *, reason: str = "The credentials are not valid, or not any more.", **data: Any) -> None:
+        super().__init__(reason=reason, **data)
 
 
 class TokenExpired(AuthInvalid):
     """The access token's time is over; a refresh token gives another."""
 
     code = "TOKEN_EXPIRED"
-    sentence = "The access token has expired."
+
+    def __init__(self, *, reason: str = "The access token has expired.", **data: Any) -> None:
+        super().__init__(reason=reason, **data)
 
 
 class AiKeyMissing(AuthError):
@@ -64,8 +71,11 @@ class RegistrationClosed(PermissionDenied):
     """The server takes no registrations: somebody who may makes your account."""
 
     code = "REGISTRATION_CLOSED"
-    sentence = "This server is closed to registration."
-    hint = "Ask somebody who may to make an account for you: nexus settings user create."
+
+    def __init__(self, *, reason: str = "This server is closed to registration.", **data: Any) -> None:
+        super().__init__(reason=reason, **data)
+
+    hint = "nexus help settings user create"
 
 
 class UrlRefused(PermissionDenied):

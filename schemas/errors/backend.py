@@ -167,3 +167,11 @@ class TimeoutExceeded(NexusError):
     retryable = True
     sentence = "No answer within {seconds:g} seconds."
     hint = "Give it longer with --timeout SECONDS."
+
+
+class RequestSlow(TimeoutExceeded):
+    """A request's bytes did not come in time."""
+
+    code = "REQUEST_SLOW"
+    sentence = "No byte of the request came for {seconds:g} seconds."
+    hint = "Send it again over a better connection."

@@ -83,4 +83,4 @@ class RequestTooLarge(ValidationError):
 
     code = "REQUEST_TOO_LARGE"
     sentence = "A request has at most {limit} bytes here."
-    hint = "Send less at once."
+    hint = "nexus help"

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nexus",),
     ("nexus.places", "nexus.call"),
     ("nexus.launcher", "nexus.context", "nexus.output"),
-    ("nexus.config", "nexus.registry", "nexus.plugins.worker"),
+    ("nexus.config", "nexus.credentials", "nexus.registry", "nexus.plugins.worker"),
     ("nexus.client", "nexus.plugins"),
     ("nexus.dispatch",),
     ("nexus.cli",),

@@ -99,3 +99,27 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("rotated_at", sa.Text, nullable=False),
     )
+    _built_in_roles()
+
+
+def _built_in_roles() -> None:
+    roles = sa.table(
+        "roles",
+        *(sa.column(name, sa.Text) for name in ("id", "name", "name_key", "description")),
+        sa.column("patterns", sa.JSON),
+        sa.column("built_in", sa.Boolean),
+        sa.column("created_at", sa.Text),
+        sa.column("updated_at", sa.Text),
+    )
+    everything = ("agent", "ai", "session", "data", "pipeline", "network")
+    reading = [f"{namespace}.*.{action}" for namespace in everything for action in ("list", "view")]
+    moment = "2026-01-01T00:00:00.000000Z"
+    for name, description, patterns in (
+        ("admin", "All of it.", ["*"]),
+        ("member", "All work; no accounts, secrets, audit or kernel.", [f"{each}.*" for each in everything]),
+        ("viewer", "Lists and views of all work.", [*reading, "agent.file.browse", "agent.file.read"]),
+    ):
+        values = {"id": f"rol_{name}", "name": name, "name_key": name, "description": description}
+        op.bulk_insert(
+            roles, [{**values, "patterns": patterns, "built_in": True, "created_at": moment, "updated_at": moment}]
+        )

@@ -1,0 +1,100 @@
+"""`serve`: the kernel of this machine on a network."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from nexus.handlers.places import absolute
+from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
+from nexus.schemas.errors import (
+    ConfigInvalid,
+    Conflict,
+    FolderOwned,
+    ResourceUnavailable,
+    StorageLocked,
+    StorageReadOnly,
+    ValidationError,
+)
+from nexus.schemas.front import ServeOptions
+from nexus.schemas.model import Model
+from nexus.schemas.stream import OutputStream
+
+SECRET_VARIABLE = "NEXUS_SECRET"  # noqa: S105 -- a variable's name
+LEAST_SECRET = 32
+
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=300)]
+
+
+class ServeArguments(Arguments):
+    host: str | None = Field(
+        default=None, min_length=1, max_length=255, description="The address to serve at; serve.host is its default."
+    )
+    port: int | None = Field(
+        default=None, ge=0, le=65535, description="The port; 0 takes a free one, serve.port (3001) is its default."
+    )
+    tls_cert: str | None = Field(default=None, max_length=4096, description="The file with the certificate (PEM).")
+    tls_key: str | None = Field(default=None, max_length=4096, description="The file with the certificate's key (PEM).")
+    allow_origin: list[Origin] = Field(
+        default_factory=list, max_length=100, description="Pages that may ask from a browser, as https://HOST."
+    )
+    trust_proxy: list[str] = Field(
+        default_factory=list, max_length=100, description="Proxies whose word for a client's address is taken."
+    )
+    registration_open: bool | None = Field(default=None, description="Let anyone open an account.")
+    open_metrics: bool = Field(default=False, description="Let anyone read /metrics.")
+
+
+class Served(Model):
+    """Where it serves. With `setup` there is no account yet: the token for the first is on stderr."""
+
+    url: str
+    setup: bool
+
+
+class Serve(CommandHandler[ServeArguments, OutputStream]):
+    """Open this machine's kernel to a network: accounts, roles and bounds rule, and nothing is open by itself.
+
+    Until interrupted. Without an account there, a set-up token for the first is printed to stderr. NEXUS_SECRET takes
+    the place of the kernel's own secret; the access log goes to stderr, one JSON object a line.
+    """
+
+    path = ("serve",)
+    arguments = ServeArguments
+    result = Served
+    effects = frozenset({Effect.WRITE})
+    command_line_only = True
+    errors = (
+        *(ResourceUnavailable, ConfigInvalid, Conflict, FolderOwned),
+        *(ValidationError, StorageLocked, StorageReadOnly),
+    )
+    examples = (Example(line="nexus serve --port 3001 --dry-run", shows="What would be served"),)
+
+    async def execute(self, context: ExecutionContext[ServeArguments]) -> OutputStream:
+        given = context.args
+        secret = context.environment.get(SECRET_VARIABLE) or None
+        if secret is not None and len(secret) < LEAST_SECRET:
+            raise ValidationError.because(f"{SECRET_VARIABLE} wants at least {LEAST_SECRET} characters.")
+        return await context.fronts.serve(
+            ServeOptions(
+                host=_or(given.host, context, "serve.host"),
+                port=_or(given.port, context, "serve.port"),
+                tls_certificate=_file(given.tls_cert, context, "serve.tls_cert"),
+                tls_key=_file(given.tls_key, context, "serve.tls_key"),
+                origins=tuple(given.allow_origin or context.config.get("serve.origins").value),
+                proxies=tuple(given.trust_proxy or context.config.get("serve.proxies").value),
+                requests_per_minute=context.config.get("serve.requests_per_minute").value,
+                registration_open=_or(given.registration_open, context, "serve.registration_open"),
+                open_metrics=given.open_metrics or context.config.get("serve.open_metrics").value,
+                secret=secret,
+            )
+        )
+
+
+def _or(given: Any, context: ExecutionContext[Any], key: str) -> Any:
+    return context.config.get(key).value if given is None else given
+
+
+def _file(given: str | None, context: ExecutionContext[Any], key: str) -> Path | None:
+    named = _or(given, context, key)
+    return None if named is None else Path(absolute(named, context.cwd, context.environment))

@@ -1,0 +1,34 @@
+"""Passwords and other secrets: typed at a terminal, unseen, or read from standard input; never an argument."""
+
+from typing import Any
+
+from nexus.schemas.command import ExecutionContext
+from nexus.schemas.errors import ValidationError
+
+MOST_BYTES = 64 * 1024
+
+
+async def secret_given(context: ExecutionContext[Any], prompt: str, *, field: str, most: int = MOST_BYTES) -> str:
+    """Return the secret; of standard input all of it but the newline at its end.
+
+    Raises `ValidationError` for nothing at all, for what is no UTF-8, and where it can be neither typed nor read.
+    """
+    if context.stdin.is_terminal:
+        text = await _typed(context, prompt, field)
+    else:
+        try:
+            text = (await context.stdin.read(most)).decode()
+        except UnicodeDecodeError:
+            raise ValidationError.because("Standard input is no UTF-8 text.", field=field) from None
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValidationError.because(
+            f"There is no {field}: type it at a terminal, or give it on standard input.", field=field
+        )
+    return text
+
+
+async def _typed(context: ExecutionContext[Any], prompt: str, field: str) -> str:
+    if context.ask is None:
+        raise ValidationError.because(f"The {field} cannot be typed here: give it on standard input.", field=field)
+    return await context.ask(prompt)

@@ -1,0 +1,109 @@
+"""Who a request of a network comes from: its bearer, a token or an API key, read against the accounts as they are.
+
+What a token's user may do is read again every few seconds, never from the token: a role that was taken away is gone.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from nexus.kernel.accounts import api_keys, tokens
+from nexus.kernel.accounts.families import digest
+from nexus.kernel.accounts.users import patterns_of, roles_of
+from nexus.kernel.caller import Caller
+from nexus.kernel.keys import Keys
+from nexus.kernel.store.account_tables import token_families, users
+from nexus.kernel.store.store import Store
+from nexus.schemas.errors import AuthInvalid
+
+REMEMBERED_SECONDS = 2.0
+"""How long what was read of an account holds; so long after a change the old may still be let in."""
+MOST_REMEMBERED = 4096
+
+
+class Access:
+    """Tells callers by their bearers."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Read every account anew: one of them was changed."""
+        self._remembered.clear()
+
+    async def caller(self, bearer: str, address: str | None) -> Caller:
+        """Return who a bearer is. Raises `AuthInvalid`, `TokenExpired`."""
+        if bearer.startswith(f"{api_keys.PREFIX}."):
+            found = await self._of_key(bearer)
+        else:
+            found = await self._of_token(bearer)
+        return replace(found, address=address)
+
+    async def _of_token(self, token: str) -> Caller:
+        # The signature and the time are checked at every request; the account is what is remembered.
+        claims = tokens.read(self._keys.key("tokens"), token)
+        place = f"{claims.user_id} {claims.family} {claims.generation}"
+        known = self._known(place)
+        if known is not None:
+            return known
+        found = await self._store.read(lambda connection: _of_claims(connection, claims))
+        self._remember(place, found)
+        return found
+
+    async def _of_key(self, key: str) -> Caller:
+        place = digest(key)
+        known = self._known(place)
+        if known is not None:
+            return known
+        found, row = await self._store.read(lambda connection: _of_api_key(connection, key))
+        self._remember(place, found)
+        if api_keys.use_is_old(row):
+            await self._store.write(lambda connection: api_keys.note_use(connection, row.id))
+        return found
+
+    def _known(self, place: str) -> Caller | None:
+        until, caller = self._remembered.get(place, (0.0, None))
+        return caller if until > time.monotonic() else None
+
+    def _remember(self, place: str, caller: Caller) -> None:
+        self._remembered[place] = (time.monotonic() + REMEMBERED_SECONDS, caller)
+        while len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+
+def _of_claims(connection: Connection, claims: tokens.Claims) -> Caller:
+    user = connection.execute(select(users).where(users.c.id == claims.user_id)).one_or_none()
+    if user is None or user.disabled or user.generation != claims.generation:
+        raise AuthInvalid
+    family = select(token_families.c.id).where(token_families.c.id == claims.family)
+    if connection.execute(family).first() is None:
+        # Signed out since.
+        raise AuthInvalid
+    return caller_for(connection, user, "token", family=claims.family)
+
+
+def _of_api_key(connection: Connection, key: str) -> tuple[Caller, Row[Any]]:
+    row = api_keys.find(connection, key)
+    user = connection.execute(select(users).where(users.c.id == row.user_id)).one()
+    if user.disabled:
+        raise AuthInvalid
+    scopes = tuple(row.scopes) if row.scopes is not None else None
+    return replace(caller_for(connection, user, "key"), scopes=scopes), row
+
+
+def caller_for(connection: Connection, user: Row[Any], by: Any, *, family: str | None = None) -> Caller:
+    """Return a user as a caller."""
+    granted = roles_of(connection, user.id)
+    return Caller(
+        name=user.name,
+        signed_in_by=by,
+        patterns=patterns_of(granted),
+        user_id=user.id,
+        roles=tuple(role.name for role in granted),
+        family=family,
+    )

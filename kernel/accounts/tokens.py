@@ -1,0 +1,65 @@
+"""Access tokens: short, signed, and good for this kernel's API alone (RFC 7519, RFC 8725)."""
+
+import time
+from dataclasses import dataclass
+
+import jwt
+
+from nexus.schemas.errors import AuthInvalid, TokenExpired
+
+ALGORITHMS = ["HS256"]
+"""What a token may be signed with. What a token's own header says has no say in it."""
+
+ISSUER = "nexus-kernel"
+AUDIENCE = "nexus-api"
+LEEWAY_SECONDS = 5
+MOST_CHARACTERS = 4096
+REQUIRED = ["exp", "iat", "iss", "aud", "sub", "fam", "gen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid token says: the user, the sign-in it came from, and the user's generation then."""
+
+    user_id: str
+    family: str
+    generation: int
+
+
+def issue(key: bytes, claims: Claims, seconds: int) -> str:
+    """Return a token that is good for so many seconds."""
+    now = int(time.time())
+    told = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": claims.user_id,
+        "fam": claims.family,
+        "gen": claims.generation,
+        "iat": now,
+        "exp": now + seconds,
+    }
+    return jwt.encode(told, key, algorithm=ALGORITHMS[0])
+
+
+def read(key: bytes, token: str) -> Claims:
+    """Return what a token says. Raises `TokenExpired`, and `AuthInvalid` for whatever is wrong with it."""
+    if len(token) > MOST_CHARACTERS:
+        raise AuthInvalid
+    try:
+        told = jwt.decode(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            leeway=LEEWAY_SECONDS,
+            options={"require": REQUIRED},
+        )
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except jwt.PyJWTError:
+        raise AuthInvalid from None
+    user, family, generation = told["sub"], told["fam"], told["gen"]
+    if not (isinstance(user, str) and isinstance(family, str) and type(generation) is int):
+        raise AuthInvalid
+    return Claims(user, family, generation)

@@ -1,0 +1,354 @@
+"""The app as a network reaches it: bounds, origins and the caller are settled here, before any route is asked.
+
+What a request may do is not decided here, but where its operation is. This face says who asks, and without its word the
+app behind it permits nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nexus.kernel.accounts.access import Access
+from nexus.kernel.api.failure import error_body, http_status, refusal_headers
+from nexus.kernel.caller import ANEW_KEY, ANONYMOUS, OPERATION_KEY, SCOPE_KEY, Caller, require
+from nexus.kernel.server.limits import RateLimit
+from nexus.kernel.server.metrics import CONTENT_TYPE, Metrics
+from nexus.kernel.server.options import ServerOptions
+from nexus.schemas.envelope import new_request_id
+from nexus.schemas.errors import (
+    AuthInvalid,
+    NexusError,
+    PermissionDenied,
+    RateLimited,
+    RequestSlow,
+    RequestTooLarge,
+    ValidationError,
+)
+
+IN_URL = frozenset({"access_token", "token", "api_key", "apikey", "authorization", "refresh_token", "password"})
+"""What must not stand in a URL, which proxies and histories keep."""
+MOST_QUERY = 16 * 1024
+LARGE = ("/api/data/", "/blobs/")
+"""Where bytes pass through to a store, which has bounds of its own."""
+ALLOWED_HEADERS = "authorization, content-type, idempotency-key, traceparent, x-request-id"
+ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+Told = Callable[[dict[str, Any]], None]
+"""Takes one line of the access log. Never blocks."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way: what the access log tells of it."""
+
+    scope: Scope
+    headers: dict[bytes, bytes]
+    request_id: str
+    begun: float = field(default_factory=time.perf_counter)
+    caller: Caller = ANONYMOUS
+    status: int = 0
+    sent: int = 0
+    code: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """Where the connection comes from."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+
+class NetworkFace:
+    """An ASGI app around the kernel's own."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        options: ServerOptions,
+        log: Told,
+        state: Callable[[], tuple[int, dict[str, int]]],
+    ) -> None:
+        """`state` tells the memory and what is live, for the metrics."""
+        self.metrics = Metrics()
+        self._app = app
+        self._access = access
+        self._options = options
+        self._log = log
+        self._state = state
+        self._rate = RateLimit(options.minute_rate)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return
+        headers = dict(scope["headers"])
+        exchange = Exchange(scope, headers, _request_id(headers))
+        # The app answers under the id that the access log tells.
+        rest = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+        scope["headers"] = [*rest, (b"x-request-id", exchange.request_id.encode())]
+        try:
+            if scope["type"] == "http":
+                await self._http(exchange, receive, send)
+            else:
+                await self._websocket(exchange, receive, send)
+        finally:
+            self._tell(exchange)
+
+    async def _http(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        scope = exchange.scope
+        origin = exchange.headers.get(b"origin")
+        more = self._cors(origin)
+        send = _counting(exchange, send, more)
+        self.metrics.under_way += 1
+        try:
+            if scope["method"] == "OPTIONS" and origin is not None:
+                await _answer(send, 204 if more else 403, b"", [])
+                return
+            try:
+                await self._admit(exchange)
+                if scope["path"] == "/metrics":
+                    await self._tell_metrics(exchange, send)
+                    return
+                receive = self._bounded(exchange, receive)
+                await self._app(scope, receive, send)
+            except NexusError as error:
+                await _refuse(exchange, send, error)
+        finally:
+            self.metrics.under_way -= 1
+
+    async def _websocket(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        try:
+            await self._admit(exchange)
+        except NexusError as error:
+            exchange.status = http_status(error.entry())
+            exchange.code = error.code
+            await _refuse_handshake(exchange.scope, receive, send, error, exchange.status)
+            return
+        bearer = _bearer(exchange.headers)
+
+        async def anew() -> Caller:
+            return await self._caller(bearer, exchange)
+
+        exchange.scope[ANEW_KEY] = anew
+        exchange.status = 101
+        self.metrics.sockets += 1
+        watching = asyncio.current_task()
+        guard = asyncio.create_task(self._until_barred(anew, watching))
+        try:
+            await self._app(exchange.scope, receive, send)
+        except asyncio.CancelledError:
+            if not guard.done():
+                raise
+            with suppress(RuntimeError):
+                # The caller is nobody any more: the socket was closed for that, not by the server's end.
+                await send({"type": "websocket.close", "code": 4401, "reason": "Signed out."})
+        finally:
+            self.metrics.sockets -= 1
+            guard.cancel()
+
+    async def _until_barred(self, anew: Callable[[], Awaitable[Caller]], serving: "asyncio.Task[Any] | None") -> None:
+        """Look every few seconds whether the caller is still let in, and end the connection when not."""
+        while True:
+            await asyncio.sleep(self._options.barred_seconds)
+            try:
+                await anew()
+            except AuthInvalid as error:
+                if error.code == AuthInvalid.code and serving is not None:
+                    serving.cancel()
+                    return
+
+    async def _admit(self, exchange: Exchange) -> None:
+        """Say who asks, within the bounds. Raises `RateLimited`, `AuthInvalid`, `PermissionDenied` and others."""
+        scope, headers = exchange.scope, exchange.headers
+        self._check_origin(scope, headers)
+        query = scope.get("query_string", b"")
+        if len(query) > MOST_QUERY:
+            raise RequestTooLarge(limit=MOST_QUERY)
+        if query:
+            _refuse_secrets(query)
+        # By address first: who guesses tokens is nobody yet.
+        if _bearer(headers) is None:
+            self._bound(f"address {exchange.address}")
+        exchange.caller = await self._caller(_bearer(headers), exchange)
+        if exchange.caller.user_id is not None:
+            self._bound(exchange.caller.user_id)
+        scope[SCOPE_KEY] = exchange.caller
+
+    async def _caller(self, bearer: str | None, exchange: Exchange) -> Caller:
+        if bearer is None:
+            return replace(ANONYMOUS, address=exchange.address)
+        try:
+            return await self._access.caller(bearer, exchange.address)
+        except AuthInvalid:
+            self._bound(f"address {exchange.address}")
+            raise
+
+    def _bound(self, place: str) -> None:
+        waits = self._rate.take(place)
+        if waits:
+            self.metrics.refused["rate"] += 1
+            raise RateLimited(retry_after_ms=int(waits * 1000) + 1)
+
+    def _check_origin(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """A page of another place may not open sockets, nor change anything, unless it was named."""
+        origin = headers.get(b"origin")
+        if origin is None or (scope["type"] == "http" and scope["method"] in SAFE_METHODS):
+            return
+        told = origin.decode("latin-1")
+        if told not in self._options.origins and told.partition("://")[2] != headers.get(b"host", b"").decode(
+            "latin-1"
+        ):
+            self.metrics.refused["origin"] += 1
+            raise PermissionDenied.because(
+                "Pages of another origin may not ask here.", hint="nexus help serve", origin=told[:200]
+            )
+
+    def _cors(self, origin: bytes | None) -> list[tuple[bytes, bytes]]:
+        if origin is None or origin.decode("latin-1") not in self._options.origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-methods", ALLOWED_METHODS.encode()),
+            (b"access-control-allow-headers", ALLOWED_HEADERS.encode()),
+            (b"access-control-expose-headers", b"retry-after, x-request-id"),
+            (b"access-control-max-age", b"600"),
+            (b"vary", b"origin"),
+        ]
+
+    def _bounded(self, exchange: Exchange, receive: Receive) -> Receive:
+        """Bound the body's size and its silences."""
+        large = exchange.scope["path"].startswith(LARGE)
+        limit = None if large else self._options.body_bytes
+        length = exchange.headers.get(b"content-length", b"0")
+        if limit is not None and length.isdigit() and int(length) > limit:
+            self.metrics.refused["size"] += 1
+            raise RequestTooLarge(limit=limit)
+        size = 0
+        whole = False
+
+        async def bounded() -> Message:
+            nonlocal size, whole
+            if whole:
+                # What comes now is the client's leaving, for which a poll may wait as long as it likes.
+                return await receive()
+            try:
+                async with asyncio.timeout(self._options.body_seconds):
+                    message = await receive()
+            except TimeoutError:
+                self.metrics.refused["slow"] += 1
+                raise RequestSlow(seconds=self._options.body_seconds) from None
+            if message["type"] == "http.request":
+                size += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+                if limit is not None and size > limit:
+                    self.metrics.refused["size"] += 1
+                    raise RequestTooLarge(limit=limit)
+            return message
+
+        return bounded
+
+    async def _tell_metrics(self, exchange: Exchange, send: Send) -> None:
+        if not self._options.open_metrics:
+            require(exchange.caller, "debug.kernel.metrics")
+        memory, live = self._state()
+        exchange.scope[OPERATION_KEY] = "debug.kernel.metrics"
+        await _answer(send, 200, self.metrics.text(memory, live), [(b"content-type", CONTENT_TYPE.encode())])
+
+    def _tell(self, exchange: Exchange) -> None:
+        """Count the request and write it to the access log: the path alone, for a query may hold what it must not."""
+        scope = exchange.scope
+        seconds = time.perf_counter() - exchange.begun
+        method = scope.get("method", "WEBSOCKET")
+        operation = scope.get(OPERATION_KEY, "kernel.socket" if scope["type"] == "websocket" else "other")
+        if scope["type"] == "http":
+            self.metrics.answered(method if method in KNOWN_METHODS else "OTHER", operation, exchange.status, seconds)
+        self._log(
+            {
+                "method": method,
+                "path": scope["path"],
+                "status": exchange.status,
+                "code": exchange.code,
+                "milliseconds": round(seconds * 1000, 3),
+                "bytes": exchange.sent,
+                "user": exchange.caller.name,
+                "address": exchange.address,
+                "operation": operation,
+                "requestId": exchange.request_id,
+            }
+        )
+
+
+KNOWN_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+def _bearer(headers: dict[bytes, bytes]) -> str | None:
+    """Return the bearer token. Raises `AuthInvalid` for credentials of another kind."""
+    given = headers.get(b"authorization")
+    if given is None:
+        return None
+    kind, _, token = given.decode("latin-1").partition(" ")
+    if kind.casefold() != "bearer" or not token.strip():
+        raise AuthInvalid.because("This server takes bearer tokens only.")
+    return token.strip()
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    if given and len(given) <= 200 and given.isascii() and given.isprintable():
+        return given
+    return new_request_id()
+
+
+def _refuse_secrets(query: bytes) -> None:
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000):
+        if name.casefold() in IN_URL:
+            raise ValidationError.because(
+                f"{name} must not stand in a URL, which others keep: send a header.", field=name
+            )
+
+
+def _counting(exchange: Exchange, send: Send, more: list[tuple[bytes, bytes]]) -> Send:
+    async def counting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-content-type-options", b"nosniff"), *more]
+        elif message["type"] == "http.response.body":
+            exchange.sent += len(message.get("body", b""))
+        await send(message)
+
+    return counting
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    sized = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": sized})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(exchange: Exchange, send: Send, error: NexusError) -> None:
+    entry = error.entry()
+    exchange.code = entry.code
+    headers = {"content-type": "application/json", "x-request-id": exchange.request_id, **refusal_headers(entry)}
+    await _answer(send, http_status(entry), error_body(entry), _encoded(headers))
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, error: NexusError, status: int) -> None:
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4403})
+        return
+    entry = error.entry()
+    body = error_body(entry)
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal_headers(entry)}
+    await send({"type": "websocket.http.response.start", "status": status, "headers": _encoded(headers)})
+    await send({"type": "websocket.http.response.body", "body": body})

@@ -1,0 +1,150 @@
+"""The server process of a kernel: uvicorn, with a bound on how long a request's head may take, and an end in time."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from nexus.kernel.api.websocket import WebSocketProtocol
+from nexus.kernel.server.options import ServerOptions
+from nexus.schemas.errors import ConfigInvalid, ResourceUnavailable
+
+GRACE_SECONDS = 1.0
+"""How long requests under way may take to end when the server stops; then they are cut."""
+BACKLOG = 512
+MOST_CONNECTIONS = 4096
+HEAD_BYTES = 64 * 1024
+
+
+class BoundedProtocol(H11Protocol):
+    """Ends a connection whose request's head does not come in time; uvicorn itself waits for ever."""
+
+    head_seconds = 15.0
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_there()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._slow is None and self._is_idle():
+            self._wait_for_head()
+        super().data_received(data)
+        if not self._is_idle():
+            self._head_is_there()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._head_is_there()
+        super().handle_websocket_upgrade(event)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait_for_head(self) -> None:
+        self._slow = self.loop.call_later(self.head_seconds, self._cut)
+
+    def _head_is_there(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def _cut(self) -> None:
+        if self._is_idle():
+            self.transport.abort()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers: whoever started the command hears of the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class NetworkServer:
+    """Listens on one address from its making on, and serves an app there. Raises `ResourceUnavailable`."""
+
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, options: ServerOptions, tls: tuple[Path, Path] | None = None
+    ) -> None:
+        protocol = type("Protocol", (BoundedProtocol,), {"head_seconds": options.head_seconds})
+        config = Config(
+            app,
+            http=protocol,
+            ws=WebSocketProtocol,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(options.proxies),
+            forwarded_allow_ips=list(options.proxies),
+            limit_concurrency=MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=GRACE_SECONDS,  # type: ignore[arg-type]  # a number of seconds is all it wants
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
+        if tls is not None:
+            check_tls(*tls)
+        config.load()
+        self._server = _Uvicorn(config)
+        self._listening = bound(host, port)
+        scheme = "https" if tls else "http"
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{name}:{self._listening.getsockname()[1]}"
+
+    async def serve(self) -> None:
+        """Serve until it is stopped; whatever is still open then is cut."""
+        try:
+            await self._server.serve(sockets=[self._listening])
+        finally:
+            self._listening.close()
+            for connection in list(self._server.server_state.connections):
+                transport = getattr(connection, "transport", None)
+                if transport is not None:
+                    transport.abort()
+
+    def stop(self) -> None:
+        """Take no more; end what is under way within `GRACE_SECONDS`."""
+        self._server.should_exit = True
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises `ResourceUnavailable` where none can be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ResourceUnavailable.because(
+            f"{host}:{port} cannot be served at: {os.strerror(error.errno) if error.errno else error}.",
+            hint="nexus serve --port 0",
+        ) from error
+
+
+def check_tls(certificate: Path, key: Path) -> None:
+    """Raise `ConfigInvalid` unless the two files are a certificate and its key."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:
+        raise ConfigInvalid.because(
+            f"{certificate} and {key} are no certificate and its key: {error.strerror or error}.",
+            hint="nexus help serve",
+        ) from error

@@ -1,0 +1,15 @@
+"""What a kernel is told when it is opened, beside its folder."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it."""
+
+    secret: str | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether a kernel that was opened without these would be another."""
+        return self.secret is not None
