@@ -101,7 +101,7 @@ def parse(index: CommandIndex, argv: list[str], *, abbreviations: bool) -> Parse
         raise
     if isinstance(found.node, GroupSpec):
         return _parse_partial(index, found, argv, leading, stranger)
-    return _parse_command(found.node, _rest_after(argv, found.words))
+    return _parse_command(index, found.node, _rest_after(argv, found.words))
 
 
 def _spread_dotted(argv: list[str]) -> list[str]:
@@ -138,13 +138,13 @@ def _parse_partial(
         hint = f"nexus help {' '.join(path)}".rstrip()
         raise UnknownOption(option=clipped(option.partition("=")[0]), hint=hint, available=sorted(GLOBAL_FLAGS))
     help_command = _command(index, "help")
-    flags = _parse_command(help_command, leading).flags
+    flags = _parse_command(index, help_command, leading).flags
     if flags.version:
         return Parsed(_command(index, "version"), {}, flags)
     return Parsed(help_command, {"path": list(path)}, flags)
 
 
-def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
+def _parse_command(index: CommandIndex, spec: CommandSpec, rest: list[str]) -> Parsed:
     if not rest:
         return Parsed(spec, {}, GlobalFlags())
     try:
@@ -158,17 +158,18 @@ def _parse_command(spec: CommandSpec, rest: list[str]) -> Parsed:
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    flags = _global_flags(given, spec)
+    flags = _global_flags(given, spec, index.more_formats)
     return Parsed(spec, {name: _value(option_named(spec, name), value) for name, value in given.items()}, flags)
 
 
-def _global_flags(given: dict[str, Any], spec: CommandSpec) -> GlobalFlags:
+def _global_flags(given: dict[str, Any], spec: CommandSpec, formats: tuple[str, ...]) -> GlobalFlags:
     """Take the global flags out of what was given."""
     found: dict[str, Any] = {}
     for option in GLOBAL_OPTIONS:
         value = given.pop(_GLOBAL + option.name, None)
         if value is not None:
-            found[option.name] = _global_value(option, value, spec)
+            is_own = option.name == "output" and value in formats
+            found[option.name] = value if is_own else _global_value(option, value, spec)
     return GlobalFlags(**found)
 
 

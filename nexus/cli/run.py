@@ -43,6 +43,7 @@ class _CommandLine:
         self._flags = GlobalFlags()
         self._config = configuration_of(runtime, call, self._flags)
         self._request_id = new_request_id()
+        self._path = ""
 
     async def run(self) -> int:
         """Answer, and return the exit status. Raises `ReaderGone`."""
@@ -82,6 +83,7 @@ class _CommandLine:
         self._use(parsed.flags)
         self._request_id = request_id_of(parsed.flags, self._request_id)
         spec, arguments = command_of(self._runtime.index, parsed)
+        self._path = ".".join(spec.path)
         return Invocation(spec, arguments, parsed.flags, self._call, self._config, self._request_id)
 
     def _use(self, flags: GlobalFlags) -> None:
@@ -115,14 +117,33 @@ class _CommandLine:
         for detail in answer.details:
             await call.stderr.write(log_line("debug", detail, answer.envelope.request_id))
         screen = Screen(call.stdout.is_terminal, call.columns, _wants_colour(call))
-        await call.stdout.write(render(answer.envelope, self._output(), screen))
+        output = self._output()
+        data = await self._written_by_plugin(answer, output)
+        if data is None:
+            data = render(answer.envelope, output if output in OUTPUT_FORMATS else "json", screen)
+        await call.stdout.write(data)
+
+    async def _written_by_plugin(self, answer: Answer, output: str) -> bytes | None:
+        """Return the answer as a plugin writes it, None where none does."""
+        extensions = self._runtime.extensions
+        if extensions is None or not extensions.catalog.writes(output):
+            return None
+        from nexus.output.render import plain
+        from nexus.plugins.caller import BareCaller
+        from nexus.plugins.formats import written
+
+        call = self._call
+        caller = BareCaller(self._flags, self._config, call.cwd, call.environment, self._request_id, call.stderr)
+        return await written(extensions, output, self._path, plain(answer.envelope), caller)
 
     def _output(self) -> str:
         """Return the format; a configuration that cannot be read must not hide its own error."""
+        if self._flags.output is not None:
+            return self._flags.output
         try:
             return str(self._config.get("output.format").value)
         except NexusError:
-            return self._flags.output or "json"
+            return "json"
 
 
 async def _begun(

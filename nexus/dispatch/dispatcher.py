@@ -36,6 +36,7 @@ from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, Tim
 from nexus.schemas.front import Forward
 
 if TYPE_CHECKING:
+    from nexus.plugins.beside import Beside
     from nexus.schemas.session import Session
     from nexus.schemas.stream import OutputStream
 
@@ -85,6 +86,7 @@ async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | Output
         command = " ".join(invocation.spec.path)
         told = execution_error(fault, runtime.folders.state / "logs", invocation.request_id, command)
         envelope = failure([told.entry()], invocation.request_id)
+    await execution.told(envelope)
     return Answer(envelope, execution.warnings, execution.details)
 
 
@@ -95,6 +97,7 @@ class _Execution:
         self._invocation = invocation
         self._runtime = runtime
         self._surroundings: Surroundings | None = None
+        self._beside: Beside | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -133,24 +136,51 @@ class _Execution:
             return handler.forward(args)
         check_permission(asked.spec, around)
         session = await self._session(around)
+        context = self._execution_context(args, state, around)
+        context.session = session
+        beside = self._beside = self._plugins_beside(context)
+        shown: dict[str, Any] = {}
+        if beside is not None:
+            from nexus.dispatch.dry_run import shown_arguments
+
+            shown = shown_arguments(asked.spec, args)
+            await beside.validate(shown)
         if asked.flags.dry_run:
             from nexus.dispatch.dry_run import dry_run
 
             return success(dry_run(asked.spec, args, state), asked.request_id, "Nothing was run.")
         check_again(asked.spec, asked.call)
         await confirm(asked.spec, asked.flags, asked.call)
-        context = self._execution_context(args, state, around)
-        context.session = session
+        if beside is not None:
+            await beside.before(shown)
         outcome = await _execute(handler, context)
         changes = await self._apply(outcome.context_update, around)
+        if beside is not None:
+            await beside.changed(changes)
         if is_stream(outcome.result):
             stream: OutputStream = outcome.result
-            return stream
+            return stream if beside is None else beside.stream(stream)
         data = self._validated(handler, outcome.result)
         if changes:
             data["contextChanges"] = [change.model_dump(mode="json", by_alias=True) for change in changes]
         kept = shaped(data, query=asked.flags.query, fields=asked.flags.fields)
         return success(reach.within(kept), asked.request_id, outcome.message)
+
+    def _plugins_beside(self, context: ExecutionContext[Arguments]) -> "Beside | None":
+        """Return what plugins do beside this command, None where none of them does anything."""
+        extensions = self._runtime.extensions
+        if extensions is None or not extensions.catalog.listens:
+            return None
+        from nexus.plugins.beside import Beside
+
+        beside = Beside(extensions, self._invocation.spec, context)
+        context.sessions = beside.sessions() or context.sessions
+        return beside
+
+    async def told(self, envelope: Envelope) -> None:
+        """Tell plugins how the command ended."""
+        if self._beside is not None:
+            await self._beside.after(envelope)
 
     def _handler(self) -> Handler:
         handler = self._runtime.handlers.get_handler(self._invocation.spec.path)

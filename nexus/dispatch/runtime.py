@@ -78,6 +78,7 @@ class Runtime:
             view.extensions = PluginRunner(catalog, self.plugins.pool, self.folders)
             view.index = self.index.beside(catalog.index)
             view.index.withheld = view.extensions.withheld
+            view.index.more_formats = catalog.output_formats
             view.handlers = IndexedHandlers(view.index, view.extensions.handler)
             view.aliases = UserAliases(self.folders.config / "aliases.json", view.index)
             view.index.own_alias = view.aliases.find

@@ -13,6 +13,7 @@ from nexus.client.way import Way
 from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
+from nexus.registry.flags import OUTPUT_FORMATS
 from nexus.schemas.command import GlobalFlags
 from nexus.schemas.errors import BackendUnavailable, ValidationError
 
@@ -188,7 +189,9 @@ def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlCo
     """Return the configuration of a call."""
     named = flags.config or call.environment.get("NEXUS_CONFIG")
     path = call.cwd / Path(named).expanduser() if named else runtime.config_file
-    given = {"output.format": flags.output, "runtime.timeout": flags.timeout, "server.url": flags.server}
+    # A plugin's format is none that a configuration may hold: without the plugin no answer could be written.
+    output = flags.output if flags.output in OUTPUT_FORMATS else None
+    given = {"output.format": output, "runtime.timeout": flags.timeout, "server.url": flags.server}
 
     def profile() -> tuple[str, Mapping[str, Any]]:
         name = flags.profile or call.environment.get("NEXUS_PROFILE")

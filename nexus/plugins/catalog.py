@@ -89,6 +89,22 @@ class Catalog:
                 yield plugin, found
 
     @cached_property
+    def output_formats(self) -> tuple[str, ...]:
+        """The output formats that plugins add."""
+        return tuple(name for _, formats in self.contributing("contributes", "outputFormats") for name in formats)
+
+    def writes(self, output: str) -> bool:
+        """Say whether a plugin may write an answer of this format."""
+        if output != "human":
+            return output in self.output_formats
+        return any(any(self.contributing("contributes", "templates", kind)) for kind in ("human", "help"))
+
+    @cached_property
+    def listens(self) -> bool:
+        """Whether any plugin does something beside commands that are not its own."""
+        return bool(self.hooks) or any(self.contributing("contributes", "validators"))
+
+    @cached_property
     def hooks(self) -> dict[str, list[tuple[Known, dict[str, Any]]]]:
         """The hooks of active plugins by their events."""
         found: dict[str, list[tuple[Known, dict[str, Any]]]] = {}

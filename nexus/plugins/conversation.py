@@ -10,11 +10,11 @@ from typing import Any, cast
 from pydantic import RootModel
 
 from nexus.output.log import log_line
+from nexus.plugins.caller import Caller
 from nexus.plugins.catalog import Known
 from nexus.plugins.faults import error_of
 from nexus.plugins.process import Worker
 from nexus.plugins.worker.channel import Message
-from nexus.schemas.command import Arguments, ExecutionContext
 from nexus.schemas.errors import NexusError, PluginCrashed
 
 MOST_PRINTED = 256 * 1024
@@ -36,7 +36,7 @@ class Conversation:
 
     known: Known
     worker: Worker
-    context: ExecutionContext[Arguments]
+    context: Caller
     logs: Path
     command: str
     told: int = 0
@@ -63,6 +63,7 @@ class Conversation:
                 await asyncio.wait(self._telling, timeout=_TELLING_SECONDS)
 
     async def _answers(self, request: Message) -> AsyncIterator[Message]:
+        self.worker.working = True
         await self.worker.send(request)
         while True:
             message = await self.worker.receive()
@@ -74,9 +75,11 @@ class Conversation:
             elif kind == "event":
                 yield message
             elif kind == "result":
+                self.worker.working = False
                 yield message
                 return
             elif kind == "error":
+                self.worker.working = False
                 raise error_of(message, self.known.name, self.logs, self.context.request_id, self.command)
             else:
                 raise PluginCrashed.because(
@@ -112,6 +115,8 @@ class Conversation:
         if not path.startswith("/api/"):
             return {"error": {"type": "validation", "code": "VALIDATION_ERROR", "message": "A path begins with /api/."}}
         api, result = self.context.api, cast("type[Any]", Any)
+        if api is None:
+            return {"error": {"type": "backend", "code": "BACKEND_ERROR", "message": "No kernel is called here."}}
         path = path.replace("{", "{{").replace("}", "}}")
         body = _Body(message["body"]) if isinstance(message.get("body"), dict) else None
         try:

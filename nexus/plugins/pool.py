@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nexus.plugins.process import Worker, WorkerSpec
+from nexus.schemas.errors import PluginError
 
 MOST_WORKERS = 8
 """How many of one plugin run at a time; who comes later waits."""
@@ -25,18 +26,22 @@ class WorkerPool:
         self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def borrow(self, spec: WorkerSpec) -> AsyncIterator[Worker]:
-        """Lend a worker for one request. It is ended, and not used again, when the body raises or is cancelled."""
+    async def borrow(self, spec: WorkerSpec, *, waits: bool = True) -> AsyncIterator[Worker]:
+        """Lend a worker for one request. One that was left in the middle of it is ended, and not used again.
+
+        Where all that may be are at work it `waits`, or raises `PluginError`.
+        """
         room = self._room.setdefault(spec.plugin, asyncio.Semaphore(MOST_WORKERS))
+        if not waits and room.locked():
+            raise PluginError.because(f"All workers of the plugin {spec.plugin} are at work.", plugin=spec.plugin)
         async with room:
             worker = self._take(spec) or await Worker.start(spec)
             busy = self._busy.setdefault(spec.plugin, set())
             busy.add(worker)
-            clean = False
             try:
                 yield worker
-                clean = worker not in self._retired
             finally:
+                clean = worker not in self._retired and not worker.working
                 busy.discard(worker)
                 self._retired.discard(worker)
                 worker.printed = None

@@ -46,6 +46,7 @@ class Worker:
         self.spec = spec
         self.printed: Callable[[bytes], None] | None = None
         self.walls: dict[str, bool] = {}
+        self.working = False
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -102,7 +103,10 @@ class Worker:
         return self._process.returncode is None and not self._reader.at_eof()
 
     async def send(self, message: Message) -> None:
-        """Send a message. Raises `PluginCrashed` when the worker has gone."""
+        """Send a message. Raises `PluginCrashed` when the worker has gone.
+
+        A request leaves it `working` until whoever reads the answer says otherwise.
+        """
         try:
             self._writer.write(line_of(message))
             await self._writer.drain()

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexus.plugins.caller import Caller
 from nexus.plugins.catalog import Catalog, Known
 from nexus.plugins.command import COLLECT, Collected, PluginCommand, handler_class
 from nexus.plugins.conversation import Conversation
@@ -79,20 +80,27 @@ class PluginRunner:
         stream = PluginStream(await self._conversation(known, context, held, command), request, held, self._pool.later)
         return await _collected(stream) if getattr(context.args, COLLECT, False) is True else stream
 
-    async def call(
-        self, known: Known, reference: str, given: dict[str, Any], context: ExecutionContext[Any], seconds: float
-    ) -> Any:
+    async def call(self, known: Known, reference: str, given: dict[str, Any], context: Caller, seconds: float) -> Any:
         """Call a function of a plugin that is no command's, and return what it returns.
 
-        Raises as `run` does, `TimeoutExceeded` when it takes longer than `seconds`.
+        It waits for no worker that its commands hold. Raises as `run` does, `TimeoutExceeded` when the function takes
+        longer than `seconds`.
         """
-        request: Message = {"do": "call", "call": reference, "given": given, **self._surroundings(known, context)}
-        request["context"] = self._surroundings(known, context)
-        try:
-            async with asyncio.timeout(seconds), AsyncExitStack() as held:
-                return (await (await self._conversation(known, context, held)).ask(request)).get("value")
-        except TimeoutError as error:
-            raise TimeoutExceeded(seconds=seconds, plugin=known.name) from error
+        around = self._surroundings(known, context)
+        request: Message = {
+            "do": "call",
+            "call": reference,
+            "given": given,
+            "context": around,
+            "environment": around["environment"],
+        }
+        async with AsyncExitStack() as held:
+            conversation = await self._conversation(known, context, held, waits=False)
+            try:
+                async with asyncio.timeout(seconds):
+                    return (await conversation.ask(request)).get("value")
+            except TimeoutError as error:
+                raise TimeoutExceeded(seconds=seconds, plugin=known.name) from error
 
     async def _answered(
         self, command: PluginCommand, known: Known, context: ExecutionContext[Arguments], request: Message
@@ -119,13 +127,15 @@ class PluginRunner:
     async def _conversation(
         self,
         known: Known,
-        context: ExecutionContext[Any],
+        context: Caller,
         held: AsyncExitStack,
         command: PluginCommand | None = None,
+        *,
+        waits: bool = True,
     ) -> Conversation:
         spec = worker_spec(known, self._folders.data, context.cwd, context.environment)
         await self._verify(known, spec)
-        worker = await held.enter_async_context(self._pool.borrow(spec))
+        worker = await held.enter_async_context(self._pool.borrow(spec, waits=waits))
         path = " ".join(command.path) if command else f"plugin {known.name}"
         return Conversation(known, worker, context, self._folders.state / "logs", path)
 
@@ -144,7 +154,7 @@ class PluginRunner:
             raise PluginUntrusted(plugin=known.name, since=" any more: its files have changed since")
         self._verified[known.candidate.folder] = signature
 
-    def _surroundings(self, known: Known, context: ExecutionContext[Any]) -> Message:
+    def _surroundings(self, known: Known, context: Caller) -> Message:
         flags = {name: value for name, value in asdict(context.flags).items() if value is not None}
         session = context.session
         return {

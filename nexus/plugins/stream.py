@@ -11,7 +11,7 @@ from typing import Any
 from nexus.plugins.conversation import Conversation
 from nexus.plugins.process import GRACE_SECONDS, Worker
 from nexus.plugins.worker.channel import Message
-from nexus.schemas.errors import NexusError, PluginError, ReportedError
+from nexus.schemas.errors import NexusError, ReportedError
 from nexus.schemas.event import EventName
 from nexus.schemas.session import Capabilities, Session
 from nexus.schemas.stream import STOP_STATUS, Lines, StopReason
@@ -138,10 +138,10 @@ class PluginStream:
 
 async def _left(worker: Worker, held: AsyncExitStack, *, interrupted: bool) -> None:
     """End a worker whose stream nobody reads any more."""
-    if interrupted:
+    if interrupted and worker.working:
         await _ended_by_itself(worker)
-    unfinished = PluginError.because("The stream was not read to its end.")
-    await held.__aexit__(type(unfinished), unfinished, None)
+    worker.working = True
+    await held.aclose()
 
 
 async def _ended_by_itself(worker: Worker) -> None:

@@ -154,6 +154,8 @@ class CommandIndex:
         self._aliases: list[AliasSpec] | None = None
         self.own_alias: Callable[[str], AliasSpec | None] = lambda _word: None
         """Finds a person's own alias where no node has the name."""
+        self.more_formats: tuple[str, ...] = ()
+        """The output formats that plugins add."""
         self.withheld: Callable[[Sequence[str]], NexusError | None] = lambda _words: None
         """Says why words name no command which would, were a plugin trusted."""
 
@@ -208,6 +210,11 @@ class CommandIndex:
         """Return the flags that every command takes."""
         from nexus.registry.flags import GLOBAL_OPTIONS
 
+        if self.more_formats:
+            return tuple(
+                replace(option, choices=(*option.choices, *self.more_formats)) if option.name == "output" else option
+                for option in GLOBAL_OPTIONS
+            )
         return GLOBAL_OPTIONS
 
     def aliases(self) -> list[AliasSpec]:

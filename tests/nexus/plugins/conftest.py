@@ -109,7 +109,12 @@ class Home:
 
     def write(self, manifest: dict[str, Any], code: str = "", *, root: Path | None = None) -> Path:
         """Write a plugin; its code is in `code.py`."""
-        folder = (root or self.own) / manifest["name"]
+        return self.write_into(root or self.own, manifest, code)
+
+    @staticmethod
+    def write_into(root: Path, manifest: dict[str, Any], code: str) -> Path:
+        """Write a plugin below a folder."""
+        folder = root / manifest["name"]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "plugin.yml").write_text(json.dumps(manifest))
         (folder / f"{manifest['name'].replace('-', '_')}_code.py").write_text(textwrap.dedent(code))
