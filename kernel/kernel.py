@@ -14,6 +14,7 @@ from nexus.kernel.api.endpoint import ApiState
 from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.audit.chain import Chain
 from nexus.kernel.audit.witness import Witness
+from nexus.kernel.audit_part import AuditPart
 from nexus.kernel.caller import OwnersFace
 from nexus.kernel.data.part import Data
 from nexus.kernel.debug import Debug
@@ -101,7 +102,7 @@ class Kernel:
             witness = Witness(store, Chain(keys))
             around = environment or least_environment()
             surroundings = Surroundings(store, data_folder, host, around, holding, keys, witness, limits or Limits())
-            parts = [Accounts(store, keys, witness), *(make(surroundings) for make in PARTS)]
+            parts = [Accounts(store, keys, witness), AuditPart(store, witness), *(make(surroundings) for make in PARTS)]
             state = ApiState(store, Idempotency(store), witness)
             parts.append(Debug(surroundings, state.requests, parts))
             for part in parts:

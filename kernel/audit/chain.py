@@ -1,11 +1,11 @@
 """The audit chain: a record's hash holds the record before it, and a sealed head says where the chain ends.
 
-A record is one JSON line that begins with its seq. Its hash is SHA-256 over the hash before it and the line. The head
-is sealed (HMAC-SHA256) by a key that is not in the database, so that a chain that was cut at its end, or written anew
-from some record on, cannot be given a head that fits.
+A record is one JSON line that begins with its seq. Its hash is HMAC-SHA256, by a key that is not in the database, over
+the hash before it and the line: who has the database alone can give no record a hash that fits, so that the first
+record that was touched is the first that does not. The head is sealed by the same key, so that neither can a chain that
+was cut at its end be given a head.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ HEAD_ID = 1
 MOST_CHARACTERS = 4000
 
 
-def hash_of(before: bytes, record: str) -> bytes:
+def hash_of(key: bytes, before: bytes, record: str) -> bytes:
     """Return the hash of a record that follows another."""
-    return hashlib.sha256(before + record.encode()).digest()
+    return hmac.digest(key, before + record.encode(), "sha256")
 
 
 def seal_of(key: bytes, seq: int, digest: bytes) -> bytes:
     """Return the seal of a chain's end."""
-    return hmac.digest(key, seq.to_bytes(8, "big") + digest, hashlib.sha256)
+    return hmac.digest(key, b"head" + seq.to_bytes(8, "big") + digest, "sha256")
 
 
 class Chain:
@@ -55,7 +55,7 @@ class Chain:
         row = connection.execute(_HEAD).one_or_none()
         seq, before = (row.seq + 1, bytes(row.hash)) if row else (1, BEGIN)
         record = line_of(seq, facts)
-        digest = hash_of(before, record)
+        digest = hash_of(self.key, before, record)
         connection.execute(_RECORD, {"seq": seq, "record": record, "hash": digest})
         head = {"seq": seq, "hash": digest, "seal": seal_of(self.key, seq, digest)}
         connection.execute(_FIRST if row is None else _NEXT, head)

@@ -182,7 +182,7 @@ audit = Table(
     "audit",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    # One JSON object, which begins with its seq; and SHA-256 of the record before it and this one.
+    # One JSON object, which begins with its seq; and what holds the record before it and this one.
     Column("record", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
 )

@@ -30,6 +30,7 @@
     │   └── RequestSlow      REQUEST_SLOW            5
     ├── Conflict             RESOURCE_CONFLICT       6
     │   ├── VersionConflict  VERSION_CONFLICT        6
+    │   ├── AuditBroken      AUDIT_BROKEN            6   the audit chain is not as it was written
     │   ├── FolderOwned      FOLDER_OWNED            6   another kernel has the data folder
     │   ├── UploadExpired    UPLOAD_EXPIRED          6   …UPLOAD_INCOMPLETE
     │   ├── FileChanged      FILE_CHANGED            6   while it was read
@@ -119,6 +120,7 @@ from nexus.schemas.errors.session import (
     SessionTypeMismatch,
 )
 from nexus.schemas.errors.state import (
+    AuditBroken,
     CommandNotFound,
     Conflict,
     ContextMissing,
@@ -155,6 +157,7 @@ __all__ = [
     "AiRequestRefused",
     "AiSignInRequired",
     "AmbiguousCommand",
+    "AuditBroken",
     "AuthError",
     "AuthInvalid",
     "BackendError",

@@ -35,6 +35,14 @@ class VersionConflict(Conflict):
     code = "VERSION_CONFLICT"
 
 
+class AuditBroken(Conflict):
+    """The audit chain is not as it was written; `seq` is the first record that is not, `fault` how."""
+
+    code = "AUDIT_BROKEN"
+    sentence = "The audit chain is broken at record {seq}: it was {fault}."
+    hint = "nexus settings audit list"
+
+
 class FolderOwned(Conflict):
     """Another kernel owns the data folder. `pid` and `socket` tell who, null where it has not said or has none."""
 
