@@ -68,7 +68,7 @@ class Shell:
     def _stop_resident(self) -> None:
         if not os.path.lexists(places.find(self.environment.get, str(self.cwd)).socket):
             return
-        stopped = self.run("nexus debug kernel stop")
+        stopped = self.run("nexus debug kernel stop --profile local")
         pid = json.loads(stopped.stdout)["data"]["pid"]
         try:
             psutil.Process(pid).wait(timeout=20)

@@ -1,0 +1,219 @@
+"""`nexus serve` and signing in to it: real processes, a real port, a person at a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Shell
+
+PASSWORD = b"correct horse battery\n"
+SECONDS = 60
+
+
+class Server:
+    """A server process of its own."""
+
+    def __init__(self, shell: Shell, home: Path, *flags: str) -> None:
+        self.home = home
+        environment = {**shell.environment, "NEXUS_HOME": str(home), "NEXUS_RESIDENT": "0"}
+        self.process = subprocess.Popen(
+            ["nexus", "serve", "--port", "0", *flags],
+            env=environment,
+            cwd=shell.cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.envelope: dict[str, Any] = json.loads(self.process.stdout.readline())
+        assert self.envelope["status"] == "ok", self.envelope
+        self.url: str = self.envelope["data"]["url"]
+
+    def setup_token(self) -> str:
+        """Return the token that stderr told."""
+        assert self.process.stderr is not None
+        told = json.loads(self.process.stderr.readline())["message"]
+        return str(told.partition("NEXUS_SETUP_TOKEN=")[2].partition(" ")[0])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.communicate(timeout=SECONDS)
+        return self.process.returncode
+
+
+@pytest.fixture
+def path(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", shell.environment["PATH"])
+
+
+@pytest.fixture
+def server(shell: Shell, tmp_path: Path, path: None) -> Iterator[Server]:
+    server = Server(shell, tmp_path / "server")
+    yield server
+    server.stop()
+
+
+def told(done: subprocess.CompletedProcess[bytes]) -> Any:
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return json.loads(done.stdout)["data"]
+
+
+def error(done: subprocess.CompletedProcess[bytes]) -> tuple[str, int]:
+    return json.loads(done.stdout)["errors"][0]["code"], done.returncode
+
+
+def test_from_the_set_up_token_to_a_key_for_a_program(shell: Shell, server: Server) -> None:
+    url = server.url
+    register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {url} --username anna"
+    signed = told(shell.run(register, stdin=PASSWORD))
+    assert (signed["user"], signed["signedIn"], signed["by"]) == ("anna", True, "file")
+    kept = Path(shell.environment["NEXUS_HOME"]) / "state" / "credentials" / f"{signed['profile']}.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    # The profile is used from then on.
+    told(shell.run("nexus agent project create --name far"))
+    assert told(shell.run("nexus agent project list"))["items"][0]["name"] == "far"
+    status = told(shell.run("nexus settings auth status"))
+    assert (status["server"], status["identity"]["roles"]) == (url, ["admin"])
+    view = told(shell.run("nexus settings config get --key server.url"))
+    assert (view["source"], view["origin"]) == ("profile", signed["profile"])
+    # The machine's own kernel is another.
+    assert told(shell.run("nexus agent project list --profile local"))["items"] == []
+
+    key = told(shell.run("nexus settings auth token --name ci --scope agent.project.list"))["key"]
+    told(shell.run("nexus settings auth logout"))
+    assert error(shell.run("nexus agent project list")) == ("AUTHENTICATION_REQUIRED", 3)
+    program = {"NEXUS_TOKEN": key}
+    told(shell.run("nexus agent project list", environment=program))
+    assert error(shell.run("nexus agent project create --name x", environment=program)) == ("PERMISSION_DENIED", 3)
+    wrong = shell.run(f"nexus settings auth login --server {url} --username anna", stdin=b"a wrong one\n")
+    assert error(wrong) == ("AUTHENTICATION_INVALID", 3)
+    by_key = told(shell.run(f"nexus settings auth login --server {url} --token-stdin", stdin=key.encode()))
+    assert by_key["user"] == "anna"
+    told(shell.run("nexus settings audit verify --profile local"))
+
+
+def test_fifty_commands_at_once_refresh_once(shell: Shell, server: Server) -> None:
+    register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
+    profile = told(shell.run(f"{register} --username anna", stdin=PASSWORD))["profile"]
+    kept = Path(shell.environment["NEXUS_HOME"]) / "state" / "credentials" / f"{profile}.json"
+    old = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**old, "expires_at": 0, "expiresAt": 0}))
+    script = "for i in $(seq 50); do nexus agent project list >out.$i & done; wait; cat out.*"
+    done = shell.run(script)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["status"] for line in lines] == ["ok"] * 50, lines
+    assert json.loads(kept.read_text())["refreshToken"] != old["refreshToken"]
+    server.process.send_signal(signal.SIGTERM)
+    _, log = server.process.communicate(timeout=SECONDS)
+    records = [json.loads(line) for line in log.splitlines() if '"path"' in line]
+    assert [each["path"] for each in records].count("/api/auth/refresh") == 1
+
+
+def test_a_server_ends_in_time_with_streams_open(shell: Shell, server: Server) -> None:
+    register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
+    told(shell.run(f"{register} --username anna", stdin=PASSWORD))
+    (shell.cwd / "log").write_text("one\n")
+    follow = subprocess.Popen(
+        ["nexus", "debug", "log", "tail", "--file", str(shell.cwd / "log"), "--follow"],
+        env=shell.environment,
+        cwd=shell.cwd,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert follow.stdout is not None
+        while b'"one"' not in follow.stdout.readline():
+            pass
+        host, port = server.url.removeprefix("http://").split(":")
+        with closing(socket.create_connection((host, int(port)))):
+            begun = time.monotonic()
+            assert server.stop() == 143
+            # The bar is three seconds; a machine ten times slower has its time too.
+            assert time.monotonic() - begun < 30
+    finally:
+        follow.kill()
+        follow.communicate()
+
+
+def test_a_folder_that_a_server_has_is_reached_by_its_socket(shell: Shell, server: Server) -> None:
+    """Its owner's commands need no sign-in, whatever the server asks of a network."""
+    there = {"NEXUS_HOME": str(server.home), "NEXUS_RESIDENT": "0"}
+    told(shell.run("nexus agent project create --name here", environment=there))
+    assert told(shell.run("nexus debug kernel status", environment=there))["mode"] == "server"
+    second = shell.run("nexus serve --port 0", environment=there)
+    assert error(second) == ("FOLDER_OWNED", 6)
+    told(shell.run("nexus debug kernel stop", environment=there))
+    assert server.process.wait(SECONDS) == 143
+
+
+def test_tls_by_files_and_a_port_that_is_taken(shell: Shell, tmp_path: Path, path: None) -> None:
+    make = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost "
+        "-addext subjectAltName=IP:127.0.0.1 2>/dev/null"
+    )
+    shell.environment["PATH"] += ":/usr/bin"
+    assert shell.run(make).returncode == 0
+    server = Server(shell, tmp_path / "server", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
+    try:
+        assert server.url.startswith("https://")
+        trusting = {"SSL_CERT_FILE": str(shell.cwd / "cert.pem"), "NEXUS_TOKEN": "none", "NEXUS_RESIDENT": "0"}
+        refused = shell.run(f"nexus agent project list --server {server.url}", environment=trusting)
+        assert error(refused) == ("AUTHENTICATION_INVALID", 3)
+        port = server.url.rpartition(":")[2]
+        taken = shell.run(f"nexus serve --port {port}", environment={"NEXUS_RESIDENT": "0"})
+        assert error(taken) == ("RESOURCE_UNAVAILABLE", 8)
+    finally:
+        server.stop()
+    bad = shell.run("nexus serve --tls-cert cert.pem --tls-key cert.pem", environment={"NEXUS_RESIDENT": "0"})
+    assert error(bad) == ("CONFIG_INVALID", 2)
+
+
+def test_a_password_is_typed_unseen_at_a_terminal(shell: Shell, server: Server) -> None:
+    register = f"nexus settings auth register --server {server.url} --username anna"
+    environment = {**shell.environment, "NEXUS_SETUP_TOKEN": server.setup_token(), "TERM": "dumb"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(shell.cwd)
+        os.execvpe("nexus", register.split(), environment)
+    seen = b""
+    try:
+        seen = read_until(terminal, b"Password: ", seen)
+        os.write(terminal, PASSWORD)
+        seen = read_until(terminal, b'"signedIn"', seen)
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    assert PASSWORD.strip() not in seen
+
+
+def read_until(terminal: int, wanted: bytes, seen: bytes) -> bytes:
+    deadline = time.monotonic() + SECONDS
+    while wanted not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, seen
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def test_the_examples_folder_serves_as_it_says() -> None:
+    examples = Path(__file__).parents[3] / "examples"
+    unit = (examples / "nexus.service").read_text()
+    assert "ExecStart=" in unit
+    assert "NEXUS_RESIDENT=0" in unit
+    assert "nexus serve" in (examples / "Containerfile").read_text().replace('", "', " ")
