@@ -12,10 +12,14 @@ from nexus.plugins.worker.registry import CommandHandler, HandlerRegistry, Nexus
 
 if TYPE_CHECKING:
     from nexus.plugins.trial import Trial
+    from nexus.standalone.commands import Commands, define_commands
+    from nexus.standalone.mcp import register_mcp
+    from nexus.standalone.run import run_cli
 
 __all__ = [
     "Api",
     "CommandHandler",
+    "Commands",
     "Conflict",
     "Event",
     "ExecutionContext",
@@ -29,9 +33,18 @@ __all__ = [
     "Trial",
     "Unavailable",
     "Values",
+    "define_commands",
+    "register_mcp",
+    "run_cli",
 ]
 
-_LATE = {"Trial": "nexus.plugins.trial"}
+_LATE = {
+    "Commands": "nexus.standalone.commands",
+    "Trial": "nexus.plugins.trial",
+    "define_commands": "nexus.standalone.commands",
+    "register_mcp": "nexus.standalone.mcp",
+    "run_cli": "nexus.standalone.run",
+}
 """What a plugin's commands do not need: imported when it is asked for."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
+from nexus.cli.called import called
 from nexus.cli.parse import Parsed, command_of, parse
 from nexus.cli.signals import ENDED_BY
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
@@ -112,6 +113,7 @@ class _CommandLine:
 
     async def _print(self, answer: Answer) -> None:
         call = self._call
+        answer = replace(answer, envelope=called(answer.envelope, self._runtime.program, data=self._path == "schema"))
         for warning in answer.warnings:
             await call.stderr.write(log_line("warning", warning, answer.envelope.request_id))
         for detail in answer.details:

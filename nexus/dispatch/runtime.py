@@ -55,6 +55,8 @@ class Runtime:
         self._ways: SessionWays | None = None
         self.plugins = Plugins(folders)
         self.extensions: PluginRunner | None = None
+        self.program = "nexus"
+        """What commands are run by, as answers name it."""
         self._whole = self
         self._views: dict[Catalog, Runtime] = {}
 

@@ -21,7 +21,7 @@ def error_of(told: Message, plugin: str, logs: Path, request_id: str, command: s
     """Return what a worker's error message means; a traceback goes to the log of faults."""
     failure = told.get("failure")
     if isinstance(failure, dict):
-        return _meant(failure, plugin)
+        return failure_error(failure, plugin)
     message = str(told.get("message", "it said nothing"))[:_LONGEST]
     log = None
     if "trace" in told:
@@ -44,18 +44,18 @@ def error_of(told: Message, plugin: str, logs: Path, request_id: str, command: s
     )
 
 
-def _meant(failure: dict[str, Any], plugin: str) -> NexusError:
-    """Return the error that the plugin's code wants to be told, as far as it is one."""
+def failure_error(failure: dict[str, Any], plugin: str | None) -> NexusError:
+    """Return the error that code of others wants to be told, as far as it is one; `plugin` is whose it is."""
     kind = failure.get("type")
     kind = kind if kind in get_args(ErrorType) and kind not in ("internal", "interrupted") else "plugin"
     code = str(failure.get("code"))
     given = failure.get("details")
     details = {
         **(given if isinstance(given, dict) else {}),
-        "hint": str(failure.get("hint") or f"nexus settings plugin view --name {plugin}")[:_LONGEST],
+        "hint": str(failure.get("hint") or _hint(plugin))[:_LONGEST],
         "retryable": False,
         "exitCode": _EXIT_STATUS.get(str(kind), 1),
-        "plugin": plugin,
+        **({"plugin": plugin} if plugin else {}),
     }
     entry = ErrorEntry.model_validate(
         {
@@ -66,3 +66,7 @@ def _meant(failure: dict[str, Any], plugin: str) -> NexusError:
         }
     )
     return ReportedError(entry)
+
+
+def _hint(plugin: str | None) -> str:
+    return f"nexus settings plugin view --name {plugin}" if plugin else "nexus help"

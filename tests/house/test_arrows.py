@@ -32,9 +32,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nexus.dispatch",),
     ("nexus.cli",),
     ("nexus.exec",),
-    ("nexus.completion", "nexus.mcp", "nexus.plugin"),
+    ("nexus.completion", "nexus.mcp"),
     ("nexus.fronts",),
     ("nexus.resident",),
+    ("nexus.standalone",),
+    ("nexus.plugin",),
     ("nexus.start",),
     ("nexus.__main__",),
 )

@@ -19,6 +19,18 @@ class PluginFailure(Exception):
         self.hint = hint
         self.details = details
 
+    def told(self) -> dict[str, Any]:
+        """Return it as it travels: what JSON cannot hold of its details is told as text."""
+        plain = (str, int, float, bool, type(None), list, dict)
+        details = {name: value if isinstance(value, plain) else str(value) for name, value in self.details.items()}
+        return {
+            "type": self.type,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "details": details,
+        }
+
 
 class Invalid(PluginFailure):
     """An argument cannot be used; give its name as `field`."""

@@ -151,8 +151,7 @@ def _imported(reference: str) -> Any:
 def _told(fault: BaseException) -> Message:
     """Return an error as it travels: a failure that the plugin means, a missing right, a fault with its traceback."""
     if isinstance(fault, PluginFailure):
-        told = {"type": fault.type, "code": fault.code, "message": fault.message, "hint": fault.hint}
-        return {"failure": {**told, "details": _plain(fault.details)}}
+        return {"failure": fault.told()}
     if isinstance(fault, RightMissing):
         return {"right": fault.right, "did": fault.did}
     trace = "".join(traceback.format_exception(fault))[-20_000:]
@@ -160,9 +159,3 @@ def _told(fault: BaseException) -> Message:
         where = f"reach {fault.filename}" if fault.filename else "do what it did"
         return {"right": f"read:{fault.filename}" if fault.filename else "network", "did": where, "trace": trace}
     return {"message": f"{type(fault).__name__}: {fault}"[:500], "trace": trace}
-
-
-def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold of details."""
-    plain = (str, int, float, bool, type(None))
-    return {name: value if isinstance(value, (*plain, list, dict)) else str(value) for name, value in details.items()}
