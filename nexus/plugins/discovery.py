@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nexus.plugins.manifest import MANIFEST
-from nexus.schemas.plugin import PluginOrigin
+if TYPE_CHECKING:
+    from nexus.schemas.plugin import PluginOrigin
 
+MANIFEST = "plugin.yml"
 GROUP = "nexus.plugins"
 FOLDER = "plugins"
 PROJECT_FOLDER = ".nexus"
@@ -22,7 +24,7 @@ MOST_FOLDERS = 500
 class Root:
     """A folder that holds plugins, one a folder. It need not exist."""
 
-    origin: PluginOrigin
+    origin: "PluginOrigin"
     path: str
 
 
@@ -30,7 +32,7 @@ class Root:
 class Candidate:
     """A folder with a manifest in it. `label` names it before its manifest is read; `site` is its package's parent."""
 
-    origin: PluginOrigin
+    origin: "PluginOrigin"
     folder: str
     label: str
     site: str | None = None

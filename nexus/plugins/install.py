@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from nexus.context.store import storage_error
 from nexus.plugins.digest import MOST_BYTES, FolderUnreadable, digest_of
-from nexus.plugins.discovery import Candidate
-from nexus.plugins.manifest import MANIFEST, read_manifest
+from nexus.plugins.discovery import MANIFEST, Candidate
+from nexus.plugins.manifest import read_manifest
 from nexus.plugins.rights import data_folder
 from nexus.plugins.stamps import MOST_FILES, SKIPPED, FolderTooLarge, files_below
 from nexus.schemas.errors import Conflict, NotFound, PluginInvalid, ValidationError

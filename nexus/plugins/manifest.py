@@ -14,7 +14,6 @@ from nexus.schemas.model import StrictModel
 from nexus.schemas.plugin import PluginKind
 from nexus.schemas.specification import Effect
 
-MANIFEST = "plugin.yml"
 MOST_BYTES = 256 * 1024
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nexus.plugins.catalog import Catalog, compiled, file_for, find, load
 from nexus.plugins.discovery import Root, roots_for
-from nexus.plugins.pool import WorkerPool
-from nexus.plugins.records import FILE
 from nexus.schemas.command import Folders
 
+if TYPE_CHECKING:
+    from nexus.plugins.pool import WorkerPool
+
 MOST_CATALOGS = 64
+RECORDS = "plugins.json"
 
 _log = logging.getLogger(__name__)
 
@@ -25,16 +28,18 @@ class Plugins:
         self._compiling = asyncio.Lock()
 
     @property
-    def pool(self) -> WorkerPool:
-        """The workers."""
+    def pool(self) -> "WorkerPool":
+        """The workers; most processes have none, and import nothing for them."""
         if self._pool is None:
+            from nexus.plugins.pool import WorkerPool
+
             self._pool = WorkerPool()
         return self._pool
 
     @property
     def records(self) -> Path:
         """The file of what a person decided about plugins."""
-        return self.folders.config / FILE
+        return self.folders.config / RECORDS
 
     async def catalog(self, cwd: Path) -> Catalog:
         """Return the catalog for a caller in this folder, as the files are now.

@@ -10,7 +10,6 @@ from nexus.context.lock import locked
 from nexus.context.store import storage_error, write_whole
 from nexus.schemas.errors import ConfigInvalid
 
-FILE = "plugins.json"
 _MOST_BYTES = 1024 * 1024
 
 
