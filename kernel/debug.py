@@ -60,7 +60,7 @@ class Debug(Part):
             uptime_seconds=self._uptime(),
             socket=str(socket) if socket else None,
             data_folder=str(self.data_folder),
-            database=str(self.store.path),
+            database=self.store.name,
             memory_bytes=memory_bytes(),
             live=self._live(),
         )
@@ -72,7 +72,7 @@ class Debug(Part):
             memory_bytes=memory_bytes(),
             peak_memory_bytes=peak_memory_bytes(),
             open_files=len(os.listdir("/dev/fd")),
-            database_bytes=database_bytes(self.store.path),
+            database_bytes=await self.store.size(),
         )
 
     async def stop(self, request: ApiRequest[None, StopRequest]) -> KernelStopping:
@@ -101,14 +101,3 @@ def peak_memory_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * KIBIBYTE
-
-
-def database_bytes(path: Path) -> int:
-    """Return the size of the database with the files beside it."""
-    sizes = 0
-    for suffix in ("", "-wal", "-shm"):
-        try:
-            sizes += os.stat(f"{path}{suffix}").st_size
-        except FileNotFoundError:
-            continue
-    return sizes

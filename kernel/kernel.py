@@ -17,6 +17,7 @@ from nexus.kernel.audit.witness import Witness
 from nexus.kernel.audit_part import AuditPart
 from nexus.kernel.caller import OwnersFace
 from nexus.kernel.data.part import Data
+from nexus.kernel.database import open_store
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
 from nexus.kernel.holder.holding import Holding
@@ -88,17 +89,19 @@ class Kernel:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
-        `limits` say how much of the sessions' events is kept.
+        `limits` say how much of the sessions' events is kept. The state is in a file in the folder, or where the
+        `settings` say; sessions, their events and the programs behind them are this kernel's own.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
         storage errors; then nothing is left open.
         """
+        settings = settings or KernelSettings()
         ownership = _own(data_folder, host)
         store: Store | None = None
         started: list[Part] = []
         try:
-            store = Store.open(data_folder / DATABASE_NAME)
+            store = await open_store(data_folder / DATABASE_NAME, settings.database)
             holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
-            keys = Keys(data_folder, (settings or KernelSettings()).secret)
+            keys = Keys(data_folder, settings.secret)
             witness = Witness(store, Chain(keys))
             around = environment or least_environment()
             surroundings = Surroundings(store, data_folder, host, around, holding, keys, witness, limits or Limits())

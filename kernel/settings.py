@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 
+from nexus.kernel.store.store import DatabaseAddress
+
 
 @dataclass(frozen=True, slots=True)
 class KernelSettings:
-    """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it."""
+    """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it.
+
+    `database` keeps the state in the place of the file in the data folder.
+    """
 
     secret: str | None = None
+    database: DatabaseAddress | None = None
 
     @property
     def decides(self) -> bool:
         """Whether a kernel that was opened without these would be another."""
-        return self.secret is not None
+        return self.secret is not None or self.database is not None

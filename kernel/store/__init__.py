@@ -1,1 +1,1 @@
-"""The kernel's state: one SQLite database in WAL mode, owned by one kernel at a time."""
+"""The kernel's state: a SQLite database of its own, or a PostgreSQL database that several kernels share."""

@@ -1,6 +1,6 @@
 """The tables of accounts and secrets, which a kernel that serves its owner alone never asks for."""
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
 from nexus.kernel.store.schema import metadata
 
@@ -12,7 +12,7 @@ users = Table(
     Column("name_key", Text, nullable=False, unique=True),
     # As argon2 or scrypt writes it; null for who signs in by API keys only.
     Column("password", Text),
-    Column("disabled", Boolean, nullable=False, server_default=text("0")),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
     # Access tokens of an earlier generation are not valid any more.
     Column("generation", Integer, nullable=False, server_default=text("1")),
     Column("created_at", Text, nullable=False),
@@ -27,7 +27,7 @@ roles = Table(
     Column("name_key", Text, nullable=False, unique=True),
     Column("description", Text),
     Column("patterns", JSON, nullable=False),
-    Column("built_in", Boolean, nullable=False, server_default=text("0")),
+    Column("built_in", Boolean, nullable=False, server_default=false()),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
 )

@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, Table, asc, bindparam, desc, or_, tuple_
 from sqlalchemy import select as select_of
 
-from nexus.kernel.cursor import decode, encode
+from nexus.kernel.cursor import Place, decode, encode
+from nexus.kernel.store.folding import contains_folded
 from nexus.schemas.errors import ValidationError
 from nexus.schemas.page import Page, PageQuery
 
@@ -49,12 +50,20 @@ class Listing(Generic[Item]):
             statement = self._arranged[arranged]
         values = {**(given or {}), "page_size": query.limit + 1}
         if query.cursor is not None:
-            values["page_key"], values["page_id"] = decode(query.cursor, order)
+            values["page_key"], values["page_id"] = self._place(query.cursor, order)
         rows = connection.execute(statement, values).all()
         truncated = len(rows) > query.limit
         rows = rows[: query.limit]
         cursor = encode(order, (rows[-1].sort_key, rows[-1].sort_id)) if truncated else None
         return Page.model_construct(items=[self.item(row) for row in rows], next_cursor=cursor, truncated=truncated)
+
+    def _place(self, cursor: str, order: str) -> Place:
+        place = decode(cursor, order)
+        # One that somebody made up may hold another type than the list is sorted by, which not every database compares.
+        kinds = (self.sorts[order.removeprefix("-")].type.python_type, self.id.type.python_type)
+        if tuple(map(type, place)) != kinds:
+            raise ValidationError.because("The cursor is none of this list's.", field="cursor")
+        return place
 
     def _arrange(self, select: Select[Any], order: str, goes_on: bool) -> Select[Any]:
         descending = order.startswith("-")
@@ -64,7 +73,6 @@ class Listing(Generic[Item]):
                 f"{order.removeprefix('-')!r} cannot be sorted by.", field="sort", available=sorted(self.sorts)
             )
         if goes_on:
-            # Of no type: a cursor that somebody made up may hold anything that a database can have.
             place = tuple_(bindparam("page_key"), bindparam("page_id"))
             position = tuple_(key, self.id)
             select = select.where(position < place if descending else position > place)
@@ -93,4 +101,4 @@ def equal(table: Table, *columns: str) -> Select[Any]:
 
 def contains(columns: Sequence[ColumnElement[Any]], text: str) -> ColumnElement[bool]:
     """Return the condition that one of the columns contains the text, letters' case aside."""
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    return or_(*(contains_folded(column, text) for column in columns))

@@ -1,9 +1,11 @@
-"""Ids, moments and names as they stand in rows."""
+"""Ids, moments, names and JSON as they stand in rows."""
 
+import json
 import secrets
 import time
 import unicodedata
 from datetime import UTC, datetime
+from typing import Any
 
 from nexus.schemas.model import rfc3339
 
@@ -21,3 +23,8 @@ def now() -> str:
 def name_key(name: str) -> str:
     """Return what names are compared by: two that read alike, letters' case aside, have one key."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def compact_json(value: Any) -> str:
+    """Return a JSON value as it is stored: letters as they are, so that a filter finds them."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -16,7 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    text,
+    false,
 )
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
@@ -44,7 +44,7 @@ projects = Table(
     # True when the kernel made a folder for it, which goes when the project goes.
     Column("made_folder", Boolean, nullable=False),
     Column("git_url", Text),
-    Column("hidden", Boolean, nullable=False, server_default=text("0")),
+    Column("hidden", Boolean, nullable=False, server_default=false()),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
 )
@@ -101,7 +101,7 @@ templates = Table(
     Column("content", Text, nullable=False),
     Column("description", Text),
     Column("category", Text),
-    Column("favorite", Boolean, nullable=False, server_default=text("0")),
+    Column("favorite", Boolean, nullable=False, server_default=false()),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
 )

@@ -1,150 +1,49 @@
-"""The store: reads that are short run where they are asked for, everything else on two threads of its own.
+"""The contract of a store, which all parts of the kernel share, and where one may be."""
 
-Handing a read to a thread and back costs more than most reads do. So a read begins on the event loop, with a bound on
-its steps and no patience for locks; one that reaches the bound is undone and begun again on the reader's thread. The
-event loop never waits for a disk's lock or a long query.
-"""
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-import asyncio
-import json
-import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Self, TypeVar
-
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import SingletonThreadPool
-
-from nexus.kernel.store.connection import connect
-from nexus.kernel.store.failures import told_as_storage
-from nexus.kernel.store.opening import bring_to_head
-from nexus.schemas.errors import BackendUnavailable
+from sqlalchemy import Connection
 
 Result = TypeVar("Result")
-BUSY_SECONDS = 5.0
-"""How long a transaction waits for a lock that another process holds."""
-
-SHORT_READ_STEPS = 20_000
-"""How many steps of SQLite's machine a read on the event loop may take: about a millisecond."""
 
 
-class Store:
-    """One database. Reads see one moment; writes are one at a time, each whole or not at all.
+class Store(Protocol):
+    """One database. Reads see one moment; writes are one at a time over all kernels, each whole or not at all.
 
-    Errors of storage are raised as `StorageLocked`, `StorageReadOnly`, `StorageCorrupt` or `StorageFull`.
+    What storage refuses is raised as `StorageLocked`, `StorageReadOnly`, `StorageCorrupt`, `StorageFull`,
+    `BackendUnavailable`, `TimeoutExceeded`, or `OutcomeUnknown` where a write was cut off as it was committed.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = path
-        self._short = ShortReads(path)
-        self._reads = _engine(path, busy_seconds, "BEGIN")
-        self._writes = _engine(path, busy_seconds, "BEGIN IMMEDIATE")
-        self._closed = False
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reads")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writes")
+    @property
+    def name(self) -> str:
+        """Where the database is, without anything secret."""
+        ...
 
-    @classmethod
-    def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
-        """Open the database, made or brought to this code's schema first. Blocks for a few milliseconds.
-
-        Raises `VersionConflict` when a newer Nexus wrote it.
-        """
-        bring_to_head(path, busy_seconds)
-        return cls(path, busy_seconds=busy_seconds)
+    async def size(self) -> int:
+        """Return how many bytes the database takes."""
+        ...
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that sees one moment and writes nothing; it may be begun a second time."""
-        if not self._closed:
-            try:
-                return self._short.read(work)
-            except (SQLAlchemyError, sqlite3.Error):
-                # Too long for here, or a lock: the reader's thread has the time, and tells what is wrong if it is more.
-                pass
-        return await self._run(self._reader, self._reads, work)
+        ...
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in the one write transaction; what it raises undoes it."""
-        return await self._run(self._writer, self._writes, work)
-
-    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]) -> Result:
-        if self._closed:
-            raise BackendUnavailable.because("The kernel is stopping.", hint="Run the command again.")
-        return await asyncio.get_running_loop().run_in_executor(threads, self._transact, engine, work)
+        ...
 
     async def close(self) -> None:
         """Finish what is under way and close the database; what comes later is refused as `BackendUnavailable`."""
-        if self._closed:
-            return
-        self._closed = True
-        self._short.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
-
-    def _close(self) -> None:
-        for threads, engine in ((self._writer, self._writes), (self._reader, self._reads)):
-            # A connection belongs to the thread that opened it, and is closed there.
-            threads.submit(engine.dispose).result()
-            threads.shutdown(wait=True)
-
-    def _transact(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
-        with told_as_storage(self.path), engine.begin() as connection:
-            return work(connection)
+        ...
 
 
-class ShortReads:
-    """Reads on the event loop's thread, by one connection that stays open between them.
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """A database of a server's, as libpq writes it: `postgresql://user@host/name`.
 
-    To take a connection from a pool, and to have SQLAlchemy begin and end a transaction on it, costs more than most
-    reads: it knows of none here, and the driver is told.
+    `environment` has the PG… variables that stand in for what the URL leaves out, PGPASSWORD and PGPASSFILE for two.
     """
 
-    def __init__(self, path: Path) -> None:
-        def open_connection() -> sqlite3.Connection:
-            self._driver = connect(path, 0)
-            # Called after so many steps of a statement; what it returns ends the statement.
-            self._driver.set_progress_handler(lambda: 1, SHORT_READ_STEPS)
-            return self._driver
-
-        self._engine = create_engine(
-            "sqlite://",
-            creator=open_connection,
-            poolclass=SingletonThreadPool,
-            json_serializer=_json,
-            isolation_level="AUTOCOMMIT",
-        )
-        self._connection: Connection | None = None
-
-    def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` on one moment of the database. Raises what the driver and SQLAlchemy raise."""
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._engine.connect()
-        self._driver.execute("BEGIN")
-        try:
-            return work(connection)
-        finally:
-            self._driver.rollback()
-
-    def close(self) -> None:
-        """Close the connection, in the thread that reads."""
-        if self._connection is not None:
-            self._connection.close()
-        self._engine.dispose()
-
-
-def _engine(path: Path, busy_seconds: float, begin: str) -> Engine:
-    engine = create_engine(
-        "sqlite://", creator=lambda: connect(path, busy_seconds), poolclass=SingletonThreadPool, json_serializer=_json
-    )
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _json(value: Any) -> str:
-    # Letters as they are, so that a filter finds them.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    url: str = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -5,20 +5,25 @@ import json
 import logging
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import event
+from sqlalchemy import event, func, select, update
 
 from nexus.kernel.api.endpoint import MOST_BODY_BYTES, Endpoint
 from nexus.kernel.api.idempotency import KEPT
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.kernel import Kernel
+from nexus.kernel.postgresql.opening import WRITE_LOCK
+from nexus.kernel.store.schema import answers
+from nexus.kernel.store.store import DatabaseAddress
 from nexus.schemas.kernel import Health
 from nexus.schemas.model import rfc3339
 from tests.kernel.answers import answer, make_chat, make_project, make_roadmap, refusal
@@ -123,16 +128,32 @@ async def test_a_write_sent_many_times_at_once_is_done_once(api: httpx.AsyncClie
     assert {(each.status_code, each.content) for each in answers} == {(201, answers[0].content)}
 
 
+@contextmanager
+def writes_held(data_folder: Path, database: DatabaseAddress | None) -> Iterator[None]:
+    if database is not None:
+        with psycopg.connect(database.url) as holding:
+            holding.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+            yield
+        return
+    with closing(sqlite3.connect(data_folder / "nexus.db", isolation_level=None)) as holding:
+        holding.execute("BEGIN IMMEDIATE")
+        yield
+
+
 async def test_a_write_whose_client_left_is_not_done_again_when_it_is_sent_again(
-    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path
+    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path, database: DatabaseAddress | None
 ) -> None:
     chat = await make_chat(api, await make_roadmap(api, await make_project(api)))
     path, key = f"/api/chats/{chat['id']}/messages", {"idempotency-key": "idk_left"}
     begun = threading.Event()
-    event.listen(kernel._store._writes, "before_cursor_execute", lambda *told: begun.set())
+
+    def on_statement(*told: Any) -> None:
+        if told[2].startswith("BEGIN") or "advisory" in told[2]:
+            begun.set()
+
+    event.listen(kernel._store._writes, "before_cursor_execute", on_statement)
     # Another connection holds the database, so that the write has begun and is not done when its client leaves.
-    with closing(sqlite3.connect(data_folder / "nexus.db", isolation_level=None)) as holding:
-        holding.execute("BEGIN IMMEDIATE")
+    with writes_held(data_folder, database):
         left = asyncio.create_task(api.post(path, json={"content": "once"}, headers=key))
         assert await asyncio.to_thread(begun.wait, 20)
         left.cancel()
@@ -167,15 +188,14 @@ async def test_a_key_that_is_no_plain_short_text_is_refused(api: httpx.AsyncClie
     assert refusal(refused, 422, "VALIDATION_ERROR")["details"]["field"] == "idempotency-key"
 
 
-async def test_an_answer_is_kept_for_a_day(api: httpx.AsyncClient, kernel: Kernel, data_folder: Path) -> None:
+async def test_an_answer_is_kept_for_a_day(api: httpx.AsyncClient, kernel: Kernel) -> None:
     key = {"idempotency-key": "idk_old"}
     answer(await api.post("/api/projects", json={"name": "First"}, headers=key), 201)
-    with closing(sqlite3.connect(data_folder / "nexus.db")) as connection:
-        connection.execute("UPDATE answers SET created_at = ?", (rfc3339(datetime.now(UTC) - KEPT),))
-        connection.commit()
+    aged = update(answers).values(created_at=rfc3339(datetime.now(UTC) - KEPT))
+    await kernel._store.write(lambda connection: connection.execute(aged))
     answer(await api.post("/api/projects", json={"name": "Second"}, headers=key), 201)
-    with closing(sqlite3.connect(data_folder / "nexus.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+    kept = select(func.count()).select_from(answers)
+    assert await kernel._store.read(lambda connection: connection.execute(kept).scalar_one()) == 1
 
 
 async def test_a_request_that_comes_when_the_kernel_stops_is_told_to_come_again(

@@ -18,7 +18,7 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.store import failures
 from nexus.kernel.store.filesystem import NETWORK, filesystem_of, refuse_network
 from nexus.kernel.store.schema import templates
-from nexus.kernel.store.store import Store
+from nexus.kernel.store.sqlite import SqliteStore
 from nexus.schemas.errors import (
     BackendError,
     NexusError,
@@ -68,16 +68,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "nexus.db"
 
 
-async def rows(store: Store) -> int:
+async def rows(store: SqliteStore) -> int:
     return len(await store.read(lambda connection: connection.execute(select(templates)).all()))
 
 
-async def add(store: Store, content: str = "x") -> None:
+async def add(store: SqliteStore, content: str = "x") -> None:
     await store.write(lambda connection: connection.execute(insert(templates).values({**ROW, "content": content})))
 
 
 async def test_a_locked_database_is_read_and_its_writer_told(path: Path) -> None:
-    store = Store.open(path, busy_seconds=0.1)
+    store = SqliteStore.open(path, busy_seconds=0.1)
     with held(path, "BEGIN IMMEDIATE"):
         assert await rows(store) == 0
         with pytest.raises(StorageLocked) as refused:
@@ -89,7 +89,7 @@ async def test_a_locked_database_is_read_and_its_writer_told(path: Path) -> None
 
 
 async def test_a_lock_that_ends_in_time_is_waited_for(path: Path) -> None:
-    store = Store.open(path, busy_seconds=20)
+    store = SqliteStore.open(path, busy_seconds=20)
     with held(path, "BEGIN IMMEDIATE"):
         adding = asyncio.create_task(add(store))
         # Reads go on beside a writer that waits.
@@ -103,34 +103,34 @@ def test_a_database_that_is_held_alone_cannot_be_opened(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t (x)")
     with held(path, "BEGIN EXCLUSIVE"), pytest.raises(StorageLocked):
-        Store.open(path, busy_seconds=0.1)
+        SqliteStore.open(path, busy_seconds=0.1)
 
 
 @pytest.mark.parametrize("garbage", [b"no database at all, but long enough to have a header" * 100, b"\0" * 5000])
 def test_a_file_that_is_no_database_is_told_as_corrupt(path: Path, garbage: bytes) -> None:
     path.write_bytes(garbage)
     with pytest.raises(StorageCorrupt) as refused:
-        Store.open(path)
+        SqliteStore.open(path)
     assert refused.value.data["path"] == str(path)
     assert path.read_bytes() == garbage
 
 
 async def test_a_damaged_page_is_told_as_corrupt(path: Path) -> None:
-    store = Store.open(path)
+    store = SqliteStore.open(path)
     await add(store, "content " * 10_000)
     await store.close()
     with path.open("r+b") as file:
         for page in range(1, path.stat().st_size // 4096):
             file.seek(page * 4096)
             file.write(b"\xff" * 64)
-    store = Store(path)
+    store = SqliteStore(path)
     with pytest.raises(StorageCorrupt):
         await rows(store)
     await store.close()
 
 
 async def test_a_full_database_is_told_and_goes_on_when_there_is_room(path: Path) -> None:
-    store = Store.open(path)
+    store = SqliteStore.open(path)
 
     async def most_pages(number: int) -> None:
         await store.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={number}"))
@@ -178,7 +178,7 @@ def test_a_disk_that_was_full_from_the_start_is_told(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         (small_disk / "filler").write_bytes(b"x" * 1_000_000)
     with pytest.raises(StorageFull):
-        Store.open(small_disk / "nexus.db")
+        SqliteStore.open(small_disk / "nexus.db")
 
 
 READ_ONLY = """
@@ -268,7 +268,7 @@ def test_the_table_of_refusals_knows_every_primary_code_of_storage() -> None:
 
 
 async def test_a_bug_is_no_matter_of_storage(path: Path) -> None:
-    store = Store.open(path)
+    store = SqliteStore.open(path)
     with pytest.raises(Exception, match="no such table") as raised:
         await store.read(lambda connection: connection.exec_driver_sql("SELECT * FROM unheard_of"))
     assert not isinstance(raised.value, NexusError)
@@ -276,7 +276,7 @@ async def test_a_bug_is_no_matter_of_storage(path: Path) -> None:
 
 
 async def test_an_error_undoes_the_whole_write(path: Path) -> None:
-    store = Store.open(path)
+    store = SqliteStore.open(path)
 
     def work(connection: object) -> None:
         connection.execute(insert(templates).values(ROW))  # type: ignore[attr-defined]

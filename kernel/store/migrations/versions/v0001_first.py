@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("content_path", sa.Text),
         sa.Column("made_folder", sa.Boolean, nullable=False),
         sa.Column("git_url", sa.Text),
-        sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Text, nullable=False),
     )
@@ -70,7 +70,7 @@ def upgrade() -> None:
         sa.Column("content", sa.Text, nullable=False),
         sa.Column("description", sa.Text),
         sa.Column("category", sa.Text),
-        sa.Column("favorite", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("favorite", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Text, nullable=False),
     )

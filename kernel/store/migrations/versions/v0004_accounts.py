@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("name_key", sa.Text, nullable=False, unique=True),
         sa.Column("password", sa.Text),
-        sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("generation", sa.Integer, nullable=False, server_default=sa.text("1")),
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Text, nullable=False),
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("name_key", sa.Text, nullable=False, unique=True),
         sa.Column("description", sa.Text),
         sa.Column("patterns", sa.JSON, nullable=False),
-        sa.Column("built_in", sa.Boolean, nullable=False, server_default=sa.text("0")),
+        sa.Column("built_in", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Text, nullable=False),
     )
