@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nexus.schemas.command import Change
 from nexus.schemas.errors import BackendError, Conflict, NexusError, StorageFull, StorageReadOnly, ValidationError
 
 WRITING_FILES: tuple[type[NexusError], ...] = (ValidationError, Conflict, StorageReadOnly, StorageFull, BackendError)
@@ -18,20 +19,22 @@ NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 """What file systems without hard links answer."""
 
 
-def write_whole(path: Path, data: bytes, *, umask: int, overwrite: bool) -> None:
-    """Write a file under a name of its own, then give it its place at once. Blocks.
+def write_whole(path: Path, data: bytes, *, umask: int, overwrite: bool) -> Change:
+    """Write a file under a name of its own, then give it its place at once; say whether it was there. Blocks.
 
     Raises `Conflict` when there is a file and it is not to be overwritten, `ValidationError` when the folder is none,
     `StorageReadOnly`, `StorageFull`, and `BackendError` for whatever else the disk says; then nothing has changed.
     """
     draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     with told_of(path):
+        change: Change = "updated" if os.path.lexists(path) else "created"
         _write(draft, data, 0o666 & ~umask)
         try:
             place(draft, path, overwrite=overwrite)
         finally:
             with suppress(FileNotFoundError):
                 draft.unlink()
+    return change
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from nexus.schemas.front import Forward, Fronts
 from nexus.schemas.model import Model, StrictModel
 from nexus.schemas.specification import (
     AliasSpec,
+    Change,
     ChildSpec,
     CommandCatalog,
     CommandPath,
@@ -37,6 +38,7 @@ __all__ = [
     "ApiClient",
     "Args",
     "Arguments",
+    "Change",
     "ChildSpec",
     "CommandCatalog",
     "CommandHandler",
@@ -339,14 +341,21 @@ class ExecutionContext(Generic[Args]):
 
 
 class Outcome(Generic[Result]):
-    """A result with what goes beside it: a message for people, and a context update to apply and persist."""
+    """A result with what goes beside it: a message for people, a context update to apply and persist, and what was done
+    where that is not always the same."""
 
     def __init__(
-        self, result: Result, *, message: str | None = None, context_update: ContextUpdate | None = None
+        self,
+        result: Result,
+        *,
+        message: str | None = None,
+        context_update: ContextUpdate | None = None,
+        change: Change | None = None,
     ) -> None:
         self.result = result
         self.message = message
         self.context_update = context_update
+        self.change = change
 
 
 class CommandHandler(Generic[Args, Result]):
@@ -366,6 +375,7 @@ class CommandHandler(Generic[Args, Result]):
     effects: ClassVar[frozenset[Effect]] = frozenset({Effect.READ})
     context: ClassVar[tuple[ContextKind, ...]] = ()
     session_type: ClassVar[str | None] = None
+    change: ClassVar[Change | None] = None
     command_line_only: ClassVar[bool] = False
     lasts: ClassVar[bool] = False
     examples: ClassVar[tuple[Example, ...]] = ()

@@ -11,6 +11,10 @@ CommandPath = tuple[str, ...]
 """`(namespace, resource, action)`; a built-in such as `help` has one word."""
 
 
+Change = Literal["created", "updated", "unchanged", "deleted"]
+"""What a command did to what it is about."""
+
+
 class Effect(StrEnum):
     """What running a command does to the world; drives `--dry-run`, the `--yes` rule and MCP's annotations."""
 

@@ -65,6 +65,7 @@ class CreateChat(CommandHandler[CreateChatArguments, Chat]):
     arguments = CreateChatArguments
     result = Chat
     effects = frozenset({Effect.WRITE})
+    change = "created"
     context = ("roadmap",)
     errors = (*WRITING, NotFound)
     examples = (Example(line=CREATE_KICKOFF, shows="A chat with a note", needs=IN_RELEASE),)
@@ -106,6 +107,7 @@ class SelectChat(CommandHandler[TitleReference, Chat]):
     arguments = TitleReference
     result = Chat
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     context = ("roadmap",)
     errors = (*READING, NotFound)
     examples = (Example(line="nexus agent chat select --title Kickoff", shows="Work in a chat", needs=WITH_KICKOFF),)
@@ -202,6 +204,7 @@ class SendMessage(CommandHandler[SendMessageArguments, Message]):
     arguments = SendMessageArguments
     result = Message
     effects = frozenset({Effect.WRITE})
+    change = "created"
     context = ("chat",)
     errors = (*WRITING, NotFound)
     examples = (

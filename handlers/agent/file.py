@@ -217,6 +217,7 @@ class OpenFile(CommandHandler[OpenArguments, FileOpened]):
     arguments = OpenArguments
     result = FileOpened
     effects = frozenset({Effect.WRITE})
+    change = "unchanged"  # what the editor does is its own
     context = ("project",)
     errors = (*READING, NotFound, PathOutsideRoot, ProgramFailed)
     examples = (

@@ -10,7 +10,7 @@ from nexus.handlers.changes import ChangeArguments, Changed, changed, told
 from nexus.handlers.collections import PROJECTS
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import NameReference
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.command import Arguments, Change, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.context import ContextUpdate
 from nexus.schemas.errors import Conflict, GitFailed, NotFound, ReportedError
 from nexus.schemas.kernel import Deleted
@@ -80,6 +80,7 @@ class CreateProject(CommandHandler[CreateProjectArguments, Project]):
     arguments = CreateProjectArguments
     result = Project
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, Conflict, GitFailed)
     examples = (
         Example(line="nexus agent project create --name demo", shows="A project with a folder of its own"),
@@ -97,6 +98,7 @@ class CreateProject(CommandHandler[CreateProjectArguments, Project]):
                 **_resolved(context, given),
             }
         )
+        change: Change = "created"
         message = f"Created the project {given.name!r}."
         try:
             project = await context.api.post("/api/projects", Project, body=body)
@@ -104,9 +106,9 @@ class CreateProject(CommandHandler[CreateProjectArguments, Project]):
             if not given.if_absent or error.reported.code != Conflict.code:
                 raise
             project = await PROJECTS.find(context.api, NameReference(name=given.name))
-            message = f"The project {project.name!r} is there already."
+            change, message = "unchanged", f"The project {project.name!r} is there already."
         update = ContextUpdate(select={"project": PROJECTS.selection(project)}) if given.select else None
-        return Outcome(project, message=message, context_update=update)
+        return Outcome(project, message=message, context_update=update, change=change)
 
 
 class ProjectReference(NameReference):
@@ -139,6 +141,7 @@ class SelectProject(CommandHandler[ProjectReference, Project]):
     arguments = ProjectReference
     result = Project
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*READING, NotFound)
     examples = (
         Example(line="nexus agent project select --name demo", shows="Work in a project", needs=(CREATE_DEMO,)),

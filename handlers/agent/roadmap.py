@@ -75,6 +75,7 @@ class CreateRoadmap(CommandHandler[CreateRoadmapArguments, Roadmap]):
     arguments = CreateRoadmapArguments
     result = Roadmap
     effects = frozenset({Effect.WRITE})
+    change = "created"
     context = ("project",)
     errors = (*WRITING, NotFound)
     examples = (Example(line=CREATE_RELEASE, shows="A roadmap with two tags", needs=IN_DEMO),)
@@ -129,6 +130,7 @@ class SelectRoadmap(CommandHandler[RoadmapReference, Roadmap]):
     arguments = RoadmapReference
     result = Roadmap
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     context = ("project",)
     errors = (*READING, NotFound)
     examples = (Example(line="nexus agent roadmap select --name Release", shows="Work in one", needs=WITH_RELEASE),)

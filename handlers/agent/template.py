@@ -99,6 +99,7 @@ class CreateTemplate(CommandHandler[CreateTemplateArguments, Template]):
     arguments = CreateTemplateArguments
     result = Template
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, Conflict)
     examples = (Example(line=CREATE_BUG, shows="A template in a category"),)
 

@@ -109,6 +109,7 @@ class OpenTerminal(CommandHandler[OpenArguments, Session]):
     arguments = OpenArguments
     result = Session
     effects = frozenset({Effect.WRITE})
+    change = "created"
     context = ("project",)
     errors = TERMINAL_ERRORS
     examples = (
@@ -135,6 +136,7 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
     arguments = RunArguments
     result = Collected
     effects = frozenset({Effect.WRITE, Effect.STREAMING})
+    change = "created"
     context = ("project",)
     session_type = "terminal"
     errors = (*STREAM_ERRORS, *TERMINAL_ERRORS)
@@ -144,10 +146,12 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
         Example(line="nexus agent terminal run --command 'ls -l' --collect", shows="One envelope", needs=NEEDED),
     )
 
-    async def execute(self, context: ExecutionContext[RunArguments]) -> OutputStream | Collected:
+    async def execute(
+        self, context: ExecutionContext[RunArguments]
+    ) -> OutputStream | Collected | Outcome[OutputStream | Collected]:
         args = context.args
         if context.session is not None:
-            return await self._in_open_one(context, context.session)
+            return Outcome(await self._in_open_one(context, context.session), change="updated")
 
         def make(client: SessionClient) -> Awaitable[Session]:
             return opened(context, client, args, command=args.command, timeout_seconds=context.flags.timeout)
@@ -218,6 +222,7 @@ class SendToTerminal(CommandHandler[SendArguments, InputAccepted]):
     arguments = SendArguments
     result = InputAccepted
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     context = ("project",)
     session_type = "terminal"
     errors = TERMINAL_ERRORS
@@ -274,6 +279,7 @@ class CloseTerminal(CommandHandler[TransportArguments, SessionView]):
     arguments = TransportArguments
     result = SessionView
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     context = ("project",)
     session_type = "terminal"
     errors = TERMINAL_ERRORS

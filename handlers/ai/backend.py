@@ -8,7 +8,7 @@ from nexus.handlers.ai.caller import ANSWER_ERRORS, BACKEND_ERRORS, caller_of, m
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.listing import ListArguments, page_of
 from nexus.schemas.ai import AiSession, Backend, BackendChoice, BackendQuery, BackendReference, BackendStatus
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.command import Arguments, Change, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import SessionClosed, SessionNotFound
 from nexus.schemas.model import Model
 from nexus.schemas.page import Page
@@ -76,6 +76,7 @@ class SelectBackend(CommandHandler[BackendArguments, BackendSelected]):
     arguments = BackendArguments
     result = BackendSelected
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, *BACKEND_ERRORS, SessionNotFound, SessionClosed)
     examples = (
         Example(
@@ -95,9 +96,10 @@ class SelectBackend(CommandHandler[BackendArguments, BackendSelected]):
         backend = await context.api.post("/api/ai/backends/choose", Backend, body=asked)
         session_id = _session_meant(context)
         if session_id is None:
+            change: Change = "unchanged" if context.config.get("ai.backend").value == reference else "updated"
             context.config.set("ai.backend", reference)
             selected = BackendSelected(scope="default", backend=backend)
-            return Outcome(selected, message=f"New sessions are answered by {reference}.")
+            return Outcome(selected, message=f"New sessions are answered by {reference}.", change=change)
         workspace = str(context.cwd) if backend.kind == "agent" else None
         choice = BackendChoice(backend=reference, workspace_path=workspace, caller=caller)
         session = await context.api.post("/api/ai/sessions/{id}/backend", AiSession, at={"id": session_id}, body=choice)

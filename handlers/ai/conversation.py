@@ -56,6 +56,7 @@ class ExportConversation(CommandHandler[ExportArguments, ConversationExported]):
     arguments = ExportArguments
     result = ConversationExported
     effects = frozenset({Effect.WRITE})
+    change = "created"
     context = ("session",)
     errors = (*READING, *WRITING_FILES, SessionNotFound)
     examples = (
@@ -74,10 +75,10 @@ class ExportConversation(CommandHandler[ExportArguments, ConversationExported]):
         )
         data = conversation.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
         path = Path(absolute(given.to, context.cwd, context.environment))
-        await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
+        change = await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
         count = len(conversation.messages)
         exported = ConversationExported(path=str(path), bytes=len(data), messages=count)
-        return Outcome(exported, message=f"Wrote {count} messages to {path}.")
+        return Outcome(exported, message=f"Wrote {count} messages to {path}.", change=change)
 
 
 class ImportArguments(OpenArguments):
@@ -99,6 +100,7 @@ class ImportConversation(CommandHandler[ImportArguments, ConversationTaken]):
     arguments = ImportArguments
     result = ConversationTaken
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, *BACKEND_ERRORS)
     examples = (
         Example(

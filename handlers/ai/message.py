@@ -86,6 +86,7 @@ class SendMessage(CommandHandler[SendMessageArguments, "LineStream | AiAnswer"])
     arguments = SendMessageArguments
     result = AiAnswer
     effects = frozenset({Effect.WRITE, Effect.STREAMING})
+    change = "created"
     context = ("session",)
     errors = (*WRITING, *ANSWER_ERRORS, *STREAM_ERRORS)
     events = STREAM_EVENTS

@@ -91,6 +91,7 @@ class CreateSession(CommandHandler[CreateSessionArguments, AiSession]):
     arguments = CreateSessionArguments
     result = AiSession
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, *BACKEND_ERRORS)
     examples = (Example(line=CREATE_HELLO, shows="Talk to a script: no key, no network", needs=(HELLO_SCRIPT,)),)
 
@@ -141,6 +142,7 @@ class SwitchSession(CommandHandler[NameReference, AiSession]):
     arguments = NameReference
     result = AiSession
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, *FINDING, SessionClosed)
     examples = (
         Example(

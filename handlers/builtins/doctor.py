@@ -43,9 +43,10 @@ class Diagnosis(Model):
 
 
 class Examine(CommandHandler[NoArguments, Diagnosis]):
-    """Check the installation, folders, configuration, kernel, socket, keyring, proxies and the server.
+    """Check the installation and all that it needs.
 
-    Every finding says what it is, and what to do where it is not as it should be. Nothing is changed.
+    Folders, configuration, kernel, socket, keyring, proxies and the server. Every finding says what it is,
+    and what to do where it is not as it should be. Nothing is changed.
     """
 
     path = ("doctor",)

@@ -53,10 +53,11 @@ class Served(Model):
 
 
 class Serve(CommandHandler[ServeArguments, OutputStream]):
-    """Open this machine's kernel to a network: accounts, roles and bounds rule, and nothing is open by itself.
+    """Open this machine's kernel to a network.
 
-    Until interrupted. Without an account there, a set-up token for the first is printed to stderr. NEXUS_SECRET takes
-    the place of the kernel's own secret; the access log goes to stderr, one JSON object a line.
+    Accounts, roles and bounds rule then, and nothing is open by itself. Until interrupted. Without an account there, a
+    set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret; the access
+    log goes to stderr, one JSON object a line.
     """
 
     path = ("serve",)

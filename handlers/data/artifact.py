@@ -86,6 +86,7 @@ class PushArtifact(CommandHandler[PushArtifactArguments, OutputStream | Artifact
     arguments = PushArtifactArguments
     result = Artifact
     effects = frozenset({Effect.WRITE, Effect.STREAMING})
+    change = "created"
     lasts = True
     errors = PUSH_ERRORS
     events = TRANSFER_EVENTS
@@ -110,6 +111,7 @@ class DownloadArtifact(CommandHandler[PullArguments, OutputStream | Pulled]):
     arguments = PullArguments
     result = Pulled
     effects = frozenset({Effect.WRITE, Effect.STREAMING, Effect.IDEMPOTENT})
+    change = "created"
     lasts = True
     errors = PULL_ERRORS
     events = TRANSFER_EVENTS
@@ -123,8 +125,10 @@ class DownloadArtifact(CommandHandler[PullArguments, OutputStream | Pulled]):
     )
 
     async def execute(self, context: ExecutionContext[PullArguments]) -> Outcome[OutputStream | Pulled]:
-        done = await moved(context, pulled(context, ARTIFACTS_AT, ARTIFACTS))
-        return Outcome(done, message=f"{done.path} is whole and checked." if isinstance(done, Pulled) else None)
+        transfer = pulled(context, ARTIFACTS_AT, ARTIFACTS)
+        done = await moved(context, transfer)
+        message = f"{done.path} is whole and checked." if isinstance(done, Pulled) else None
+        return Outcome(done, message=message, change=transfer.change)
 
 
 class UpdateArtifactArguments(ChangeArguments):

@@ -24,7 +24,7 @@ from nexus.handlers.data.items import (
 )
 from nexus.handlers.data.pull import Pulled
 from nexus.handlers.listing import ListArguments, query_of
-from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.command import Change, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.data import Dataset, Description, NewDataset, StoredChanges, Verification
 from nexus.schemas.errors import Conflict, NotFound
 from nexus.schemas.kernel import Deleted
@@ -82,6 +82,7 @@ class PushDataset(CommandHandler[PushDatasetArguments, OutputStream | Dataset]):
     arguments = PushDatasetArguments
     result = Dataset
     effects = frozenset({Effect.WRITE, Effect.STREAMING})
+    change = "created"
     lasts = True
     errors = PUSH_ERRORS
     events = TRANSFER_EVENTS
@@ -98,7 +99,10 @@ class PushDataset(CommandHandler[PushDatasetArguments, OutputStream | Dataset]):
     async def execute(self, context: ExecutionContext[PushDatasetArguments]) -> Outcome[OutputStream | Dataset]:
         transfer = pushed(context, DATASETS_AT, Dataset, NewDataset, replace=context.args.replace)
         done = await moved(context, transfer)
-        return Outcome(done, message=f"Pushed {done.name!r}." if isinstance(done, Dataset) else None)
+        if not isinstance(done, Dataset):
+            return Outcome(done)
+        change: Change = "created" if done.created_at == done.updated_at else "updated"
+        return Outcome(done, message=f"Pushed {done.name!r}.", change=change)
 
 
 class PullDataset(CommandHandler[PullArguments, OutputStream | Pulled]):
@@ -111,6 +115,7 @@ class PullDataset(CommandHandler[PullArguments, OutputStream | Pulled]):
     arguments = PullArguments
     result = Pulled
     effects = frozenset({Effect.WRITE, Effect.STREAMING, Effect.IDEMPOTENT})
+    change = "created"
     lasts = True
     errors = PULL_ERRORS
     events = TRANSFER_EVENTS
@@ -124,8 +129,10 @@ class PullDataset(CommandHandler[PullArguments, OutputStream | Pulled]):
     )
 
     async def execute(self, context: ExecutionContext[PullArguments]) -> Outcome[OutputStream | Pulled]:
-        done = await moved(context, pulled(context, DATASETS_AT, DATASETS))
-        return Outcome(done, message=f"{done.path} is whole and checked." if isinstance(done, Pulled) else None)
+        transfer = pulled(context, DATASETS_AT, DATASETS)
+        done = await moved(context, transfer)
+        message = f"{done.path} is whole and checked." if isinstance(done, Pulled) else None
+        return Outcome(done, message=message, change=transfer.change)
 
 
 class UpdateDatasetArguments(ChangeArguments):

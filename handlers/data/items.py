@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.data.events import TransferStream
-from nexus.handlers.data.pull import Pull, Pulled
+from nexus.handlers.data.pull import Pull
 from nexus.handlers.data.push import LocalFile, Push
 from nexus.handlers.data.transfer import Transfer, watched
 from nexus.handlers.places import absolute
@@ -155,7 +155,7 @@ def pushed(
     return Push(context, at, result, file, body)
 
 
-def pulled(context: ExecutionContext[Any], at: str, kind: Collection[Any]) -> Transfer[Pulled]:
+def pulled(context: ExecutionContext[Any], at: str, kind: Collection[Any]) -> Pull:
     """Return the transfer that the arguments of a pull ask for."""
     args: PullArguments = context.args
     return Pull(

@@ -11,7 +11,7 @@ from typing import Any
 
 from nexus.handlers.data.transfer import CHUNK, Stopped, Transfer
 from nexus.handlers.written import place, told_of
-from nexus.schemas.command import ExecutionContext
+from nexus.schemas.command import Change, ExecutionContext
 from nexus.schemas.data import Download, Stored
 from nexus.schemas.errors import ChecksumMismatch, Conflict, TransferBroken, TransferBusy
 from nexus.schemas.model import Model
@@ -126,6 +126,7 @@ class Pull(Transfer[Pulled]):
         self._find = find
         self._place = place
         self._overwrite = overwrite
+        self.change: Change = "created"
         self._item: Stored
         self._target: Path
 
@@ -148,7 +149,9 @@ class Pull(Transfer[Pulled]):
         )
 
     def _opened(self) -> Partial:
-        if not self._overwrite and os.path.lexists(self._target):
+        if os.path.lexists(self._target):
+            self.change = "updated"
+        if not self._overwrite and self.change == "updated":
             raise Conflict.because(
                 f"{self._target} is there already.",
                 field="destination",

@@ -41,6 +41,7 @@ class StopKernel(CommandHandler[NoArguments, KernelStopping]):
     path = ("debug", "kernel", "stop")
     result = KernelStopping
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*READING, OutcomeUnknown)
     examples = (Example(line="nexus debug kernel stop", shows="Stop it"),)
 
@@ -55,6 +56,7 @@ class RestartKernel(CommandHandler[NoArguments, KernelStopping]):
     path = ("debug", "kernel", "restart")
     result = KernelStopping
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*READING, OutcomeUnknown)
     examples = (Example(line="nexus debug kernel restart", shows="Start it anew"),)
 

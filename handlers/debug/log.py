@@ -1,6 +1,7 @@
 """Logs: what processes print and files hold, with levels and times read from them."""
 
 import asyncio
+import os
 import re
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from nexus.handlers.session.streams import (
     collected,
     stream_of,
 )
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
+from nexus.schemas.command import Arguments, Change, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import NexusError, NotFound, StorageFull, StorageReadOnly
 from nexus.schemas.log import LogEntry, LogLevel, LogOptions, LogQuery
 from nexus.schemas.model import Model, rfc3339
@@ -207,6 +208,7 @@ class ExportLog(CommandHandler[ExportArguments, Exported]):
     arguments = ExportArguments
     result = Exported
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "created"
     errors = (*LOG_ERRORS, StorageReadOnly, StorageFull)
     examples = (
         Example(
@@ -216,7 +218,7 @@ class ExportLog(CommandHandler[ExportArguments, Exported]):
         ),
     )
 
-    async def execute(self, context: ExecutionContext[ExportArguments]) -> Exported:
+    async def execute(self, context: ExecutionContext[ExportArguments]) -> Outcome[Exported]:
         args = context.args
         pages: deque[list[LogEntry]] = deque()
         count, cursor = 0, None
@@ -228,8 +230,9 @@ class ExportLog(CommandHandler[ExportArguments, Exported]):
             if cursor is None:
                 break
         target = absolute(args.to, context.cwd, context.environment)
+        change: Change = "updated" if await asyncio.to_thread(os.path.lexists, target) else "created"
         size = await asyncio.to_thread(write_entries, target, pages, context.umask)
-        return Exported(path=target, entries=count, size=size, truncated=cursor is not None)
+        return Outcome(Exported(path=target, entries=count, size=size, truncated=cursor is not None), change=change)
 
 
 def _file(context: ExecutionContext[Any]) -> str | None:

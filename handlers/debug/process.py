@@ -99,6 +99,7 @@ class StartProcess(CommandHandler[StartArguments, ProcessInfo]):
     arguments = StartArguments
     result = ProcessInfo
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*SESSION_ERRORS, NotFound, PermissionDenied, OutcomeUnknown)
     examples = (Example(line="nexus debug process start -- sleep 60", shows="A process of its own"),)
 
@@ -210,6 +211,7 @@ class KillProcess(CommandHandler[KillArguments, Signalled]):
     arguments = KillArguments
     result = Signalled
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = (*WRITING, NotFound, Conflict)
     examples = (
         Example(

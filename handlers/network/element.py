@@ -103,6 +103,7 @@ class SelectElement(CommandHandler[ElementReference, Element]):
     arguments = ElementReference
     result = Element
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*READING, NotFound, Conflict, StorageReadOnly)
     examples = (Example(line=SELECT_MACHINE, shows="Look at the kernel's machine"),)
 

@@ -8,7 +8,16 @@ from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.changes import ChangeArguments, Changed, changed, told
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import Collection, NameReference
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, NoArguments, Outcome
+from nexus.schemas.command import (
+    Arguments,
+    Change,
+    CommandHandler,
+    Effect,
+    Example,
+    ExecutionContext,
+    NoArguments,
+    Outcome,
+)
 from nexus.schemas.errors import Conflict, NotFound
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.network import (
@@ -89,6 +98,7 @@ class AddServer(CommandHandler[AddServerArguments, Server]):
     arguments = AddServerArguments
     result = Server
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, Conflict)
     examples = (
         Example(line=ADD_BUILD, shows="A worker"),
@@ -173,6 +183,7 @@ class DrainServer(CommandHandler[DrainServerArguments, Server]):
     arguments = DrainServerArguments
     result = Server
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, NotFound)
     examples = (
         Example(line="nexus network server drain --name build", shows="Before its upgrade", needs=WITH_BUILD),
@@ -184,7 +195,8 @@ class DrainServer(CommandHandler[DrainServerArguments, Server]):
         body = DrainRequest(draining=not context.args.undo)
         drained = await context.api.post("/api/network/servers/{id}/drain", Server, at={"id": server.id}, body=body)
         what = "takes new work" if context.args.undo else "drains: nothing new is placed on it"
-        return Outcome(drained, message=f"The server {drained.name!r} {what}.")
+        change: Change = "unchanged" if server.draining == drained.draining else "updated"
+        return Outcome(drained, message=f"The server {drained.name!r} {what}.", change=change)
 
 
 class RefreshServers(CommandHandler[NoArguments, ServersRefreshed]):

@@ -82,6 +82,7 @@ class ExportTopology(CommandHandler[ExportTopologyArguments, TopologyExported]):
     arguments = ExportTopologyArguments
     result = TopologyExported
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*READING, *WRITING_FILES)
     examples = (
         Example(line="nexus network topology export --to network.svg", shows="A picture"),
@@ -106,7 +107,7 @@ class ExportTopology(CommandHandler[ExportTopologyArguments, TopologyExported]):
             )
         topology = await context.api.get("/api/network/topology", Topology)
         data = await asyncio.to_thread(written, topology, written_as)
-        await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
+        change = await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
         exported = TopologyExported(
             path=str(path),
             format=written_as,
@@ -115,7 +116,7 @@ class ExportTopology(CommandHandler[ExportTopologyArguments, TopologyExported]):
             edges=len(topology.edges),
             truncated=topology.truncated,
         )
-        return Outcome(exported, message=f"Wrote {len(topology.nodes)} nodes to {path}.")
+        return Outcome(exported, message=f"Wrote {len(topology.nodes)} nodes to {path}.", change=change)
 
 
 def written(topology: Topology, written_as: Format) -> bytes:

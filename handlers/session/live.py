@@ -186,6 +186,7 @@ class SendToSession(CommandHandler[SendArguments, InputAccepted]):
     arguments = SendArguments
     result = InputAccepted
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = (*SESSION_ERRORS, OutcomeUnknown)
     examples = (
         Example(line=f"nexus session live send {NEWEST} 'make test' --enter", shows="Type a command", needs=OPENED),
@@ -208,6 +209,7 @@ class InterruptLiveSession(CommandHandler[SessionArguments, SessionView]):
     arguments = SessionArguments
     result = SessionView
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = (*SESSION_ERRORS, OutcomeUnknown)
     examples = (Example(line=f"nexus session live interrupt {NEWEST}", shows="Press ^C in it", needs=OPENED),)
 
@@ -222,6 +224,7 @@ class ResizeLiveSession(CommandHandler[ResizeArguments, SessionView]):
     arguments = ResizeArguments
     result = SessionView
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = SESSION_ERRORS
     examples = (
         Example(line=f"nexus session live resize {NEWEST} --columns 120 --rows 40", shows="A larger one", needs=OPENED),
@@ -239,6 +242,7 @@ class RestartLiveSession(CommandHandler[SessionArguments, SessionView]):
     arguments = SessionArguments
     result = SessionView
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = SESSION_ERRORS
     examples = (Example(line=f"nexus session live restart {NEWEST}", shows="Start it again", needs=OPENED),)
 
@@ -253,6 +257,7 @@ class CloseLiveSession(CommandHandler[SessionArguments, SessionView]):
     arguments = SessionArguments
     result = SessionView
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = SESSION_ERRORS
     examples = (Example(line=f"nexus session live close {NEWEST}", shows="End it", needs=OPENED),)
 

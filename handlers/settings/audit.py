@@ -74,10 +74,11 @@ class ExportAudit(CommandHandler[ExportAuditArguments, AuditExported]):
     arguments = ExportAuditArguments
     result = AuditExported
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "created"
     errors = (*READING, *WRITING_FILES)
     examples = (Example(line="nexus settings audit export --to audit.ndjson", shows="A copy to keep elsewhere"),)
 
-    async def execute(self, context: ExecutionContext[ExportAuditArguments]) -> AuditExported:
+    async def execute(self, context: ExecutionContext[ExportAuditArguments]) -> Outcome[AuditExported]:
         given = context.args
         lines: list[str] = []
         while True:
@@ -91,5 +92,5 @@ class ExportAudit(CommandHandler[ExportAuditArguments, AuditExported]):
             lines.append(piece.head.model_dump_json())
         path = Path(absolute(given.to, context.cwd, context.environment))
         data = "".join(f"{line}\n" for line in lines).encode()
-        await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
-        return AuditExported(path=str(path), records=records)
+        change = await asyncio.to_thread(write_whole, path, data, umask=context.umask, overwrite=given.overwrite)
+        return Outcome(AuditExported(path=str(path), records=records), change=change)

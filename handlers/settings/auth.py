@@ -68,6 +68,7 @@ class LogIn(CommandHandler[LoginArguments, SignedIn]):
     arguments = LoginArguments
     result = SignedIn
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = SIGNING
     examples = (
         Example(line="nexus settings auth login", shows="The kernel of this machine wants none"),
@@ -80,7 +81,7 @@ class LogIn(CommandHandler[LoginArguments, SignedIn]):
     async def execute(self, context: ExecutionContext[LoginArguments]) -> Outcome[SignedIn]:
         given, server = context.args, server_of(context)
         if server is None:
-            return Outcome(_local(context), message=LOCAL_TOLD)
+            return Outcome(_local(context), message=LOCAL_TOLD, change="unchanged")
         if sum((given.token_stdin, given.device)) > 1:
             raise ValidationError.because("Give one of --token-stdin and --device.", field="device")
         if given.token_stdin:
@@ -111,6 +112,7 @@ class Register(CommandHandler[RegisterArguments, SignedIn]):
     arguments = RegisterArguments
     result = SignedIn
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*SIGNING, RegistrationClosed, Conflict)
     examples = (
         Example(
@@ -122,7 +124,7 @@ class Register(CommandHandler[RegisterArguments, SignedIn]):
     async def execute(self, context: ExecutionContext[RegisterArguments]) -> Outcome[SignedIn]:
         server = server_of(context)
         if server is None:
-            return Outcome(_local(context), message=LOCAL_TOLD)
+            return Outcome(_local(context), message=LOCAL_TOLD, change="unchanged")
         body = Registration(
             name=context.args.username,
             password=await secret_given(context, "Password: ", field="password"),
@@ -139,13 +141,14 @@ class LogOut(CommandHandler[NoArguments, SignedIn]):
     path = ("settings", "auth", "logout")
     result = SignedIn
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "deleted"
     errors = SIGNING
     examples = (Example(line="nexus settings auth logout", shows="Sign out of the current profile"),)
 
     async def execute(self, context: ExecutionContext[NoArguments]) -> Outcome[SignedIn]:
         server, signing = server_of(context), sign_ins(context)
         if server is None:
-            return Outcome(_local(context), message=LOCAL_TOLD)
+            return Outcome(_local(context), message=LOCAL_TOLD, change="unchanged")
         refresh, there = await signing.take(signing.current)
         message = f"Signed out of {server}." if there else f"Nothing was kept for {server}."
         if refresh is not None:
@@ -155,7 +158,7 @@ class LogOut(CommandHandler[NoArguments, SignedIn]):
                 # The tokens are gone from here; one that the server could not be told of ends by itself.
                 message = f"Forgot what signed in to {server}, which was not told: {error}"
         told = SignedIn(server=server, profile=signing.current, user=None, signed_in=False, by="nothing")
-        return Outcome(told, message=message)
+        return Outcome(told, message=message, change="deleted" if there else "unchanged")
 
 
 class Status(SignedIn):
@@ -208,6 +211,7 @@ class MakeToken(CommandHandler[TokenArguments, ApiKeyMade]):
     arguments = TokenArguments
     result = ApiKeyMade
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = WRITING
     examples = (
         Example(
@@ -234,6 +238,7 @@ class Approve(CommandHandler[ApproveArguments, DeviceApproved]):
     arguments = ApproveArguments
     result = DeviceApproved
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = (*WRITING, NotFound)
     examples = (Example(line="nexus settings auth approve --code BCDF-GHJK --dry-run", shows="Let a device in"),)
 

@@ -110,6 +110,7 @@ class SetContext(CommandHandler[NoArguments, ContextState]):
     path = ("settings", "context", "set")
     result = ContextState
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*READING, NotFound, ContextMissing, StorageReadOnly)
     examples = (
         Example(line="nexus settings context set --project demo", shows="Select a project", needs=(CREATE_DEMO,)),
@@ -165,6 +166,7 @@ class ClearContext(CommandHandler[ClearContextArguments, ContextState]):
     arguments = ClearContextArguments
     result = ContextState
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (ValidationError, StorageReadOnly)
     examples = (
         Example(line="nexus settings context clear", shows="Select nothing", needs=IN_DEMO),

@@ -248,6 +248,7 @@ class ReloadPlugin(CommandHandler[ReloadArguments, Reloaded]):
     arguments = ReloadArguments
     result = Reloaded
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (NotFound,)
     examples = (Example(line="nexus settings plugin reload --name weather", shows="A new process", needs=(_CREATE,)),)
 

@@ -62,6 +62,7 @@ class CreateProfile(CommandHandler[CreateProfileArguments, Profile]):
     arguments = CreateProfileArguments
     result = Profile
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITES, Conflict)
     examples = (Example(line=CREATE_TEAM, shows="A server by name"),)
 
@@ -77,6 +78,7 @@ class UseProfile(CommandHandler[ProfileName, Profile]):
     arguments = ProfileName
     result = Profile
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITES, NotFound)
     examples = (Example(line="nexus settings profile use --name team", shows="Go to the team's", needs=WITH_TEAM),)
 

@@ -48,6 +48,7 @@ class CreateRole(CommandHandler[CreateRoleArguments, Role]):
     arguments = CreateRoleArguments
     result = Role
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, Conflict)
     examples = (Example(line=CREATE_WRITER, shows="A role for who works on files"),)
 
@@ -125,6 +126,7 @@ class GrantPatterns(CommandHandler[RolePatternArguments, Role]):
     arguments = RolePatternArguments
     result = Role
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, NotFound, Conflict)
     examples = (
         Example(
@@ -147,6 +149,7 @@ class RevokePatterns(CommandHandler[RolePatternArguments, Role]):
     arguments = RolePatternArguments
     result = Role
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, NotFound, Conflict)
     examples = (
         Example(

@@ -51,6 +51,7 @@ class CreateUser(CommandHandler[CreateUserArguments, User]):
     arguments = CreateUserArguments
     result = User
     effects = frozenset({Effect.WRITE})
+    change = "created"
     errors = (*WRITING, Conflict, NotFound)
     examples = (Example(line=CREATE_ANNA, shows="A user for programs"),)
 
@@ -133,6 +134,7 @@ class GrantRole(CommandHandler[UserRoleArguments, User]):
     arguments = UserRoleArguments
     result = User
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, NotFound)
     examples = (
         Example(line="nexus settings user grant --name anna --role viewer", shows="Let a user look", needs=WITH_ANNA),
@@ -152,6 +154,7 @@ class RevokeRole(CommandHandler[UserRoleArguments, User]):
     arguments = UserRoleArguments
     result = User
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = (*WRITING, NotFound, Conflict)
     examples = (
         Example(

@@ -18,6 +18,7 @@ from nexus.call import Call
 from nexus.config.configuration import TomlConfiguration
 from nexus.dispatch.again import check_again
 from nexus.dispatch.asking import Asking, Telling
+from nexus.dispatch.change import change_of
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
@@ -161,8 +162,11 @@ class _Execution:
             stream: OutputStream = outcome.result
             return stream if beside is None else beside.stream(stream)
         data = self._validated(handler, outcome.result)
+        change = change_of(handler, outcome, data, changes)
+        if change is not None:
+            data["change"] = change
         if changes:
-            data["contextChanges"] = [change.model_dump(mode="json", by_alias=True) for change in changes]
+            data["contextChanges"] = [each.model_dump(mode="json", by_alias=True) for each in changes]
         kept = shaped(data, query=asked.flags.query, fields=asked.flags.fields)
         return success(reach.within(kept), asked.request_id, outcome.message)
 

@@ -13,7 +13,8 @@ from typing import Any
 import nexus.handlers
 from nexus.registry.flags import GLOBAL_FLAGS
 from nexus.registry.index import BUILT_IN_INDEX, write_index
-from nexus.registry.registry import HandlerRegistry
+from nexus.registry.registry import HandlerRegistry, RegistrationRefused
+from nexus.registry.specification import is_change_told
 from nexus.schemas.command import CommandHandler, CommandPath
 
 _SESSION_ACTIONS = ("list", "view", "attach", "send", "interrupt", "resize", "restart", "close", "events")
@@ -67,12 +68,23 @@ def _describe_groups(registry: HandlerRegistry, path: CommandPath, module: Modul
     registry.describe_group(path[:1], _first_line(package))
 
 
+def refuse_silent(handler: type[CommandHandler[Any, Any]]) -> None:
+    """Raise `RegistrationRefused` for a command that changes something and does not say in its result what it did."""
+    said = {"change", "changed", "deleted"} & handler.result.model_fields.keys()
+    if is_change_told(handler) and handler.change is None and not said:
+        raise RegistrationRefused(
+            f"{' '.join(handler.path)} changes something and does not say what it did: "
+            f"set change = 'created', 'updated' or 'deleted' on {handler.__name__}"
+        )
+
+
 def built_in_registry() -> HandlerRegistry:
     """Return a registry that holds every handler of this package."""
     registry = HandlerRegistry(GLOBAL_FLAGS)
     registry.describe_group((), _SUMMARY_OF_ROOT)
     for module in handler_modules():
         for handler in handlers_in(module):
+            refuse_silent(handler)
             _describe_groups(registry, handler.path, module)
             if len(handler.path) == 3:
                 registry.register(*handler.path, handler=handler)

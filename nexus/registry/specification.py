@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from nexus.schemas.command import Arguments, CommandHandler, CommandSpec, Effect, OptionSpec
+from nexus.schemas.command import Arguments, Change, CommandHandler, CommandSpec, Effect, ForwardingHandler, OptionSpec
 from nexus.schemas.errors import NexusError
 
 Kind = Literal["text", "integer", "number", "boolean", "list", "json"]
@@ -71,7 +71,9 @@ def _option(name: str, field: FieldInfo) -> OptionSpec:
         name=name,
         flags=tuple(flags),
         kind=kind,
-        metavar=str(extra.get("metavar") or word.upper()) if kind != "boolean" else None,
+        metavar=str(extra.get("metavar") or ("N" if kind in ("integer", "number") else word.upper()))
+        if kind != "boolean"
+        else None,
         required=field.is_required(),
         positional=bool(extra.get("positional")),
         rest=bool(extra.get("rest")),
@@ -101,6 +103,20 @@ def _error_codes(handler: type[CommandHandler[Any, Any]]) -> tuple[str, ...]:
     return tuple(sorted({error.code for error in common}))
 
 
+def is_change_told(handler: type[CommandHandler[Any, Any]]) -> bool:
+    """Say whether a command's result says what it did: those that change something, and do it themselves."""
+    changes = {Effect.WRITE, Effect.DESTRUCTIVE} & handler.effects
+    return bool(changes) and not handler.command_line_only and not issubclass(handler, ForwardingHandler)
+
+
+def _result_schema(handler: type[CommandHandler[Any, Any]]) -> dict[str, Any]:
+    schema = handler.result.model_json_schema(mode="serialization")
+    if is_change_told(handler) and "change" not in schema.get("properties", {}):
+        told = {"enum": list(get_args(Change)), "title": "Change", "type": "string"}
+        schema["properties"] = {**schema.get("properties", {}), "change": told}
+    return schema
+
+
 def specification_of(handler: type[CommandHandler[Any, Any]]) -> CommandSpec:
     """Describe a handler class. Raises `TypeError` when it declares too little or contradicts itself."""
     doc = inspect.cleandoc(handler.__doc__ or "")
@@ -127,5 +143,5 @@ def specification_of(handler: type[CommandHandler[Any, Any]]) -> CommandSpec:
         events=handler.events,
         deprecated=handler.deprecated,
         arguments_schema=handler.arguments.model_json_schema(by_alias=False),
-        result_schema=handler.result.model_json_schema(mode="serialization"),
+        result_schema=_result_schema(handler),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from nexus.registry.index import CommandIndex
+from nexus.schemas.command import Change, Effect
 
 if TYPE_CHECKING:
     from nexus.schemas.command import CommandSpec
@@ -17,6 +18,13 @@ COMMANDS = CommandIndex.built_in().commands()
 
 TEXTS = (("completion",), ("skill",))
 """What prints a text for a shell or a file, and no envelope."""
+
+
+def says_what_it_did(spec: CommandSpec) -> bool:
+    """Say whether a command changes something itself: not the ways in, whose commands say it, nor `exec`'s."""
+    return bool({Effect.WRITE, Effect.DESTRUCTIVE} & set(spec.effects)) and not (
+        spec.command_line_only or spec.path == ("exec",)
+    )
 
 
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: " ".join(spec.path))
@@ -39,3 +47,5 @@ def test_the_examples_of_a_command_work(spec: CommandSpec, shell: Shell) -> None
         # A stream's last line is its close; an answer is one line.
         told = json.loads(done.stdout.splitlines()[-1])
         assert told.get("event", told.get("status")) in ("close", "ok")
+        if "status" in told and says_what_it_did(spec):
+            assert told["data"]["change"] in get_args(Change), example.line

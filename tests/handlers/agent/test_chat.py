@@ -79,7 +79,7 @@ async def test_messages_page_without_a_hole(kickoff: Nexus) -> None:
 async def test_clearing_deletes_the_messages_and_keeps_the_chat(kickoff: Nexus) -> None:
     await kickoff.all("agent chat send --message Hello")
     assert (await kickoff("agent chat clear")).error["code"] == "CONFIRMATION_REQUIRED"
-    assert (await kickoff("agent chat clear --yes")).data == {"deleted": 1}
+    assert (await kickoff("agent chat clear --yes")).data == {"deleted": 1, "change": "deleted"}
     assert (await kickoff("agent chat messages")).data["items"] == []
 
 

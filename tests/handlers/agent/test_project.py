@@ -20,6 +20,7 @@ async def test_a_project_is_created_listed_and_viewed(nexus: Nexus) -> None:
     assert [item["id"] for item in listed["items"]] == [created["id"]]
     assert listed["truncated"] is False
     viewed = (await nexus("agent project view --name demo")).data
+    assert created.pop("change") == "created"
     assert viewed == {**created, "roadmapCount": 0, "chatCount": 0}
 
 

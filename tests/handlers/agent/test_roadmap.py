@@ -25,6 +25,7 @@ async def test_a_roadmap_is_created_listed_and_viewed(demo: Nexus) -> None:
         "planned",
         0,
     )
+    assert created.pop("change") == "created"
     assert (await demo("agent roadmap list")).data["items"] == [created]
     assert (await demo("agent roadmap view --name Release")).data == created
     assert (await demo(f"agent roadmap view --id {created['id']}")).data == created

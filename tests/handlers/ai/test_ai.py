@@ -260,7 +260,7 @@ async def test_a_file_that_is_no_conversation_makes_no_session(talk: Nexus, cont
 async def test_clearing_forgets_what_was_said(talk: Nexus) -> None:
     await streamed(talk, "ai message send --message Hi")
     assert (await talk("ai message clear")).error["code"] == "CONFIRMATION_REQUIRED"
-    assert (await talk("ai message clear --yes")).data == {"deleted": 2}
+    assert (await talk("ai message clear --yes")).data == {"deleted": 2, "change": "deleted"}
     assert (await streamed(talk, "ai message send --message Hi"))[1].text == "Hello"
 
 

@@ -39,6 +39,7 @@ def big(shell: Shell) -> Shell:
 
 def test_every_command_of_the_seed_does_its_work(big: Shell) -> None:
     pushed = data_of(big, "nexus dataset push big.bin")
+    assert pushed.pop("change") == "created"
     assert (pushed["size"], pushed["sha256"]) == (len(CONTENT), SHA256)
     assert [item["id"] for item in data_of(big, "nexus dataset ls")["items"]] == [pushed["id"]]
     assert data_of(big, f"nexus dataset info {pushed['id']}") == pushed

@@ -20,5 +20,5 @@ async def test_status_and_metrics_tell_of_the_kernel_that_answers(nexus: Nexus) 
 
 async def test_stop_and_restart_say_which_process(nexus: Nexus) -> None:
     stopping = (await nexus("debug kernel stop")).data
-    assert stopping == {"pid": os.getpid(), "stopping": True, "restarts": False}
+    assert stopping == {"pid": os.getpid(), "stopping": True, "restarts": False, "change": "updated"}
     assert (await nexus("debug kernel restart")).data["restarts"] is True

@@ -14,6 +14,7 @@ async def test_a_server_is_added_listed_viewed_and_removed(nexus: Nexus) -> None
     async with answering() as server:
         added = await nexus(f"network server add --name build --url {server.url} --type ai")
         assert added.envelope["message"] == "Added the server 'build': it is online."
+        assert added.data.pop("change") == "created"
         assert (added.data["type"], added.data["version"]) == ("ai", "9.9")
         assert (await nexus("network server view --name build")).data == added.data
         assert (await nexus(f"network server view --id {added.data['id']}")).data == added.data

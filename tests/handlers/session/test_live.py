@@ -71,7 +71,11 @@ async def test_the_short_names_are_the_same_commands(nexus, echo):
 
 
 async def test_input_is_sent_and_read_back(nexus, echo):
-    assert (await nexus(f"session live send {echo} 'hello there'")).data == {"number": 1, "repeated": False}
+    assert (await nexus(f"session live send {echo} 'hello there'")).data == {
+        "number": 1,
+        "repeated": False,
+        "change": "updated",
+    }
     assert (await nexus(f"session live send {echo} -", stdin=b"from stdin")).data["number"] == 1
     status, events = await streamed(nexus, f"session live events {echo}")
     assert status == 0
@@ -82,7 +86,7 @@ async def test_input_is_sent_and_read_back(nexus, echo):
 async def test_input_under_one_key_is_applied_once(nexus, echo):
     for repeated in (False, True):
         answer = (await nexus(f"session live send {echo} x --idempotency-key k1")).data
-        assert answer == {"number": 1, "repeated": repeated}
+        assert answer == {"number": 1, "repeated": repeated, "change": "unchanged" if repeated else "updated"}
     assert (await nexus(f"session live view {echo}")).data["newest"] == 1
 
 
