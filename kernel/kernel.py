@@ -33,7 +33,7 @@ from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
-from nexus.kernel.settings import KernelSettings
+from nexus.kernel.settings import KernelSettings, ObjectStore
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
@@ -85,12 +85,14 @@ class Kernel:
         environment: Environment | None = None,
         limits: Limits | None = None,
         settings: KernelSettings | None = None,
+        objects: ObjectStore | None = None,
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
-        `limits` say how much of the sessions' events is kept. The state is in a file in the folder, or where the
-        `settings` say; sessions, their events and the programs behind them are this kernel's own.
+        `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here.
+        The state is in a file in the folder, or where the `settings` say; sessions, their events and the programs
+        behind them are this kernel's own.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
         storage errors; then nothing is left open.
         """
@@ -104,7 +106,11 @@ class Kernel:
             keys = Keys(data_folder, settings.secret)
             witness = Witness(store, Chain(keys))
             around = environment or least_environment()
-            surroundings = Surroundings(store, data_folder, host, around, holding, keys, witness, limits or Limits())
+            surroundings = Surroundings(
+                *(store, data_folder, host, around, holding, keys, witness),
+                limits=limits or Limits(),
+                objects=objects,
+            )
             parts = [Accounts(store, keys, witness), AuditPart(store, witness), *(make(surroundings) for make in PARTS)]
             state = ApiState(store, Idempotency(store), witness)
             parts.append(Debug(surroundings, state.requests, parts))

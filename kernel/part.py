@@ -14,6 +14,7 @@ from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.keys import Keys
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
+from nexus.kernel.settings import ObjectStore
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
@@ -22,9 +23,9 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    `holding` leads to the programs that outlive this process; `limits` say what of events is kept. `keys` are the
-    kernel's own; `witness` writes down what was done. A part behind sessions of a type adds its driver to `drivers`
-    when it is made. What others should know is told on the `bus`.
+    `holding` leads to the programs that outlive this process; `limits` say what of events is kept, `objects` where
+    bytes are. `keys` are the kernel's own; `witness` writes down what was done. A part behind sessions of a type adds
+    its driver to `drivers` when it is made. What others should know is told on the `bus`.
     """
 
     store: Store
@@ -35,6 +36,7 @@ class Surroundings:
     keys: Keys
     witness: Witness
     limits: Limits = field(default_factory=Limits)
+    objects: ObjectStore | None = None
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
 

@@ -1,8 +1,24 @@
 """What a kernel is told when it is opened, beside its folder."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from nexus.kernel.store.store import DatabaseAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """A bucket of a service that speaks S3, where new bytes of data sets and artifacts are kept.
+
+    `credentials` is a file as AWS's tools write it, of which the section `profile` is read.
+    """
+
+    endpoint: str
+    bucket: str
+    credentials: Path
+    region: str = "us-east-1"
+    prefix: str = ""
+    profile: str = "default"
 
 
 @dataclass(frozen=True, slots=True)

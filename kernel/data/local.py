@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nexus.kernel.data.digest import CHUNK, finished
 from nexus.kernel.data.draft import DraftFile
-from nexus.kernel.data.signing import UrlSigner, signing_key
+from nexus.kernel.data.signing import UrlSigner
 from nexus.kernel.data.store import Draft, Survey
 from nexus.kernel.store.failures import told_as_storage
 from nexus.schemas.errors import (
@@ -37,8 +37,9 @@ class LocalBlobs:
     written as a draft, made durable, and gets its place at once.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Make the folder where there is none. Raises storage errors."""
+    def __init__(self, folder: Path, key: bytes) -> None:
+        """Make the folder where there is none; URLs are signed with the key. Raises storage errors."""
+        self.signer = UrlSigner(key)
         self.folder = folder
         self._kept = folder / "sha256"
         self._drafts = folder / "drafts"
@@ -46,7 +47,6 @@ class LocalBlobs:
         with told_as_storage(folder):
             for made in (folder, self._kept, self._drafts):
                 made.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.signer = UrlSigner(signing_key(folder / "key"))
 
     def part_size(self, size: int) -> int:
         """16 MiB, and more only where that would be over 10,000 parts."""
@@ -78,7 +78,9 @@ class LocalBlobs:
         place = f"{sha256[:2]}/{sha256}-{draft.upload_id[-8:]}"
         target = self._kept / place
         if target.exists():
-            # It was finished before, and this was never told to the database.
+            # It was finished before, by a process that could not tell the database any more.
+            self._open.pop(draft.upload_id, None)
+            await self.forget(draft.upload_id)
             return place
         file = self.file(draft)
         missing = file.missing()

@@ -1,7 +1,7 @@
 """What stands behind the operations of data sets and artifacts, and what is tidied up behind them."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -13,6 +13,7 @@ from nexus.kernel.data.items import Artifacts, Datasets, Items
 from nexus.kernel.data.local import LocalBlobs
 from nexus.kernel.data.routes import ByteRoute
 from nexus.kernel.data.store import BlobStore, Draft
+from nexus.kernel.data.stores import BlobStores
 from nexus.kernel.data.uploads import Uploads, draft_of, forget, upload_row
 from nexus.kernel.store.rows import now
 from nexus.kernel.store.schema import blobs, uploads
@@ -40,10 +41,11 @@ from nexus.schemas.page import Page
 class DataOperations:
     """Both kinds over one store of bytes, which is opened when bytes are first asked for."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, open_stores: Callable[[], BlobStores]) -> None:
+        """`open_stores` opens them, and blocks."""
         self.store = store
-        self._folder = folder
-        self._blobs: LocalBlobs | None = None
+        self._open_stores = open_stores
+        self._blobs: BlobStores | None = None
         self._opening = asyncio.Lock()
         self._byte_route = ByteRoute(self._local, self._draft)
         self._behind = {
@@ -59,7 +61,7 @@ class DataOperations:
         """Return the store of the bytes. Raises storage errors."""
         async with self._opening:
             if self._blobs is None:
-                self._blobs = await asyncio.to_thread(LocalBlobs, self._folder)
+                self._blobs = await asyncio.to_thread(self._open_stores)
             return self._blobs
 
     async def route(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +93,7 @@ class DataOperations:
     def _local(self) -> LocalBlobs:
         if self._blobs is None:
             raise NotFound(resource="route", reference="/blobs")
-        return self._blobs
+        return self._blobs.local
 
     async def _draft(self, upload_id: str) -> Draft:
         return draft_of(await self.store.read(lambda connection: upload_row(connection, upload_id)))

@@ -62,8 +62,12 @@ class Data(Part):
     def behind(self) -> "DataOperations":
         """What stands behind the operations and the route; made when it is first asked for."""
         from nexus.kernel.data.operations import DataOperations
+        from nexus.kernel.data.stores import opened
 
-        return DataOperations(self.surroundings.store, self._folder)
+        around = self.surroundings
+        return DataOperations(
+            around.store, lambda: opened(self._folder, around.keys.key("signed URLs of bytes"), around.objects)
+        )
 
     async def _tidy(self) -> None:
         while True:

@@ -2,19 +2,14 @@
 
 import hashlib
 import hmac
-import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from nexus.schemas.errors import UrlExpired, UrlRefused
 from nexus.schemas.model import rfc3339
 
-KEY_BYTES = 32
 MOST_SECONDS = 7 * 86_400
 """No URL is good for longer."""
 
@@ -50,20 +45,3 @@ class UrlSigner:
         parts = [method, path, *(word for pair in sorted(query.items()) for word in pair)]
         message = b"".join(b"%d:%s," % (len(data), data) for data in (part.encode() for part in parts))
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
-
-
-def signing_key(path: Path) -> bytes:
-    """Return the key that is kept in the file, made and kept there if there is none. Raises `OSError`."""
-    with suppress(FileNotFoundError):
-        key = path.read_bytes()
-        if len(key) == KEY_BYTES:
-            return key
-    key = secrets.token_bytes(KEY_BYTES)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    return key

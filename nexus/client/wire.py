@@ -1,6 +1,7 @@
 """Bytes over HTTP by signed URLs, in threads: the connection is the command's own and ends with it."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from nexus.schemas.envelope import ErrorEntry
 from nexus.schemas.errors import BackendUnavailable, NexusError, ReportedError, TransferBroken
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+HEADERS = {"accept-encoding": "identity"}
 _MOST_TOLD = 64 * 1024
 """How much of an error's body is read."""
 
@@ -20,16 +22,17 @@ class HttpWire:
 
     def __init__(self, server: str, *, socket: Path | None, stall: float) -> None:
         """`stall` is how many seconds nothing may move before a transfer is given up."""
-        self._client = httpx.Client(
-            base_url=server,
-            transport=None if socket is None else httpx.HTTPTransport(uds=str(socket)),
-            timeout=httpx.Timeout(stall, connect=min(stall, 10.0), pool=stall),
-            headers={"accept-encoding": "identity"},
-            trust_env=socket is None,
+        self._timeout = httpx.Timeout(stall, connect=min(stall, 10.0), pool=stall)
+        transport = None if socket is None else httpx.HTTPTransport(uds=str(socket))
+        self._kernel = httpx.Client(
+            base_url=server, transport=transport, timeout=self._timeout, headers=HEADERS, trust_env=socket is None
         )
+        self._others = None if socket is not None else self._kernel
+        self._making = threading.Lock()
 
     def put(self, url: str, chunks: Iterable[bytes], size: int) -> None:
-        with _told(), self._client.stream("PUT", url, content=chunks, headers={"content-length": str(size)}) as answer:
+        headers = {"content-length": str(size)}
+        with _told(), self._client(url).stream("PUT", url, content=chunks, headers=headers) as answer:
             _check(answer, 200)
             if "etag" not in answer.headers:
                 # Whoever keeps bytes says what it kept: this is somebody in between.
@@ -38,13 +41,24 @@ class HttpWire:
     @contextmanager
     def get(self, url: str, first: int) -> "Iterator[HttpBytes]":
         headers = {"range": f"bytes={first}-"} if first else {}
-        with _told(), self._client.stream("GET", url, headers=headers) as answer:
+        with _told(), self._client(url).stream("GET", url, headers=headers) as answer:
             _check(answer, 206 if first else 200)
             yield HttpBytes(answer, first)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._kernel.close()
+        if self._others is not None:
+            self._others.close()
+
+    def _client(self, url: str) -> httpx.Client:
+        """Return the client of a URL: one that names its host leads there, wherever the kernel is."""
+        if url.startswith("/"):
+            return self._kernel
+        with self._making:
+            if self._others is None:
+                self._others = httpx.Client(timeout=self._timeout, headers=HEADERS)
+            return self._others
 
 
 class HttpBytes:

@@ -73,6 +73,16 @@ class DataSettings(StrictModel):
     stall: float = Field(
         30.0, gt=0, le=3600, description="Seconds without a byte after which a transfer is tried again."
     )
+    s3_endpoint: str | None = Field(
+        None, max_length=2048, description="An S3 service that the kernel keeps bytes at; it reads this at its start."
+    )
+    s3_bucket: str | None = Field(None, min_length=1, max_length=255, description="The bucket there.")
+    s3_region: str = Field("us-east-1", min_length=1, max_length=100, description="The service's word for its place.")
+    s3_prefix: str = Field("", max_length=500, description="What every key there begins with.")
+    s3_credentials: str = Field(
+        "~/.aws/credentials", max_length=4096, description="The file with the access key and its secret, as AWS's."
+    )
+    s3_profile: str = Field("default", min_length=1, max_length=100, description="The section of that file.")
 
 
 _ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]

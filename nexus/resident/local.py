@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nexus.call import Call
     from nexus.kernel.host import KernelHost
     from nexus.kernel.kernel import Kernel
-    from nexus.kernel.settings import KernelSettings
+    from nexus.kernel.settings import KernelSettings, ObjectStore
     from nexus.schemas.front import ServeOptions
     from nexus.schemas.kernel import LiveCounts
     from nexus.schemas.session import TransportName
@@ -167,7 +167,25 @@ class LocalKernel:
             session_bytes=self._setting("session.keep_session_bytes"),
             age_seconds=self._setting("session.keep_seconds"),
         )
-        return await Kernel.open(self._data_folder, host, limits=limits, settings=self._settings)
+        return await Kernel.open(
+            self._data_folder, host, limits=limits, settings=self._settings, objects=self._objects()
+        )
+
+    def _objects(self) -> "ObjectStore | None":
+        """Return where bytes are kept that are not kept here."""
+        endpoint, bucket = self._setting("data.s3_endpoint"), self._setting("data.s3_bucket")
+        if endpoint is None or bucket is None:
+            return None
+        from nexus.kernel.settings import ObjectStore
+
+        return ObjectStore(
+            endpoint=endpoint,
+            bucket=bucket,
+            credentials=Path(self._setting("data.s3_credentials")).expanduser(),
+            region=self._setting("data.s3_region"),
+            prefix=self._setting("data.s3_prefix"),
+            profile=self._setting("data.s3_profile"),
+        )
 
 
 def _import() -> None:

@@ -1,13 +1,12 @@
 """Signed URLs: good for what they were signed for until their time is over, and for nothing else."""
 
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.kernel.data.signing import UrlSigner, signing_key
+from nexus.kernel.data.signing import UrlSigner
 from nexus.schemas.errors import UrlExpired, UrlRefused
 
 NOW = 1_800_000_000
@@ -49,11 +48,3 @@ def test_words_cannot_wander_between_the_fields_of_a_signature() -> None:
 def test_a_url_whose_time_is_over_or_absurd_is_told_as_expired(expires: int) -> None:
     with pytest.raises(UrlExpired):
         SIGNER.check("GET", "/a", query_of(SIGNER.signed("GET", "/a", expires)))
-
-
-def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    key = signing_key(path)
-    assert signing_key(path) == key
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
