@@ -36,6 +36,9 @@ class ServerSettings(StrictModel):
     """Which kernel is spoken to."""
 
     url: str | None = Field(None, description="A server's URL; without one the local kernel answers.")
+    authentication: str | None = Field(
+        None, min_length=1, max_length=40, description="Sign in by this method, which a plugin brings."
+    )
 
 
 class RuntimeSettings(StrictModel):

@@ -22,7 +22,7 @@ from nexus.dispatch.change import change_of
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
-from nexus.dispatch.permission import check_permission
+from nexus.dispatch.permission import check_permission, stays_here
 from nexus.dispatch.reach import Reach
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
@@ -131,6 +131,7 @@ class _Execution:
         if asked.flags.input is not None:
             raw = await arguments_from_input(asked.flags.input, asked.call, asked.spec) | raw
         reach = Reach(asked.spec, asked.flags, raw)
+        await around.reach(needed=not stays_here(asked.spec))
         state = await self._context(handler, around)
         args = self._arguments(handler, raw)
         if isinstance(handler, ForwardingHandler):

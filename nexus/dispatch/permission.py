@@ -8,7 +8,9 @@ from nexus.schemas.errors import AuthError
 _LOCAL = frozenset({"help", "schema", "version", "serve", "doctor", "skill", "completion", "mcp"})
 """What never leaves this machine, or says by itself what a server answers."""
 
-_OWN = frozenset({"auth", "profile", "config", "context", "theme", "workspace", "category", "option", "alias"})
+_OWN = frozenset(
+    {"auth", "profile", "config", "context", "theme", "workspace", "category", "option", "alias", "plugin"}
+)
 """A user's own settings, and what signs in."""
 
 
@@ -22,12 +24,17 @@ class Reached(Protocol):
     def signed_in(self) -> bool: ...
 
 
+def stays_here(spec: CommandSpec) -> bool:
+    """Say whether a command does its work whatever the way to its server is like."""
+    return spec.path[0] in _LOCAL or (spec.path[0] == "settings" and spec.path[1] in _OWN)
+
+
 def check_permission(spec: CommandSpec, reached: Reached) -> None:
     """Return when the command may be tried. The local kernel serves its socket's owner, so all of it is permitted.
 
     Raises `AuthError` for a server that nobody signed in to.
     """
-    if spec.path[0] in _LOCAL or (spec.path[0] == "settings" and spec.path[1] in _OWN):
+    if stays_here(spec):
         return
     server = reached.server
     if server is not None and not reached.signed_in:

@@ -15,7 +15,7 @@ from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
 from nexus.registry.flags import OUTPUT_FORMATS
 from nexus.schemas.command import GlobalFlags
-from nexus.schemas.errors import BackendUnavailable, ValidationError
+from nexus.schemas.errors import BackendUnavailable, NexusError, ValidationError
 
 if TYPE_CHECKING:
     import httpx
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nexus.config.profiles import Profiles
     from nexus.credentials.store import CredentialStore
     from nexus.output.progress import TerminalProgress
+    from nexus.plugins.reaching import PluginWay
+    from nexus.plugins.runner import PluginRunner
     from nexus.schemas.profile import SignIns
     from nexus.schemas.session import TransportName
     from nexus.schemas.wire import ByteWire
@@ -72,6 +74,8 @@ class Surroundings:
         self._flags = flags
         self.progress = _progress(call)
         self._call = call
+        self._request_id = request_id
+        self._plugin_way: PluginWay | None = None
         key = flags.idempotency_key
         self.api = HttpApiClient(
             self._to_kernel,
@@ -80,6 +84,42 @@ class Surroundings:
             idempotency_key=None if key is None else header_safe(key, "--idempotency-key"),
             bearer=lambda: self.bearer,
         )
+
+    async def reach(self, *, needed: bool) -> None:
+        """Have plugins open the way to the server and sign in to it, where they bring its scheme, or the method.
+
+        Where the way is `needed` it raises what they mean, `PluginError`, `NotFound` for a method that none brings.
+        """
+        extensions = self._runtime.extensions
+        if extensions is None or not extensions.catalog.reaches:
+            return
+        try:
+            await self._reach(extensions)
+        except NexusError:
+            # A plugin that opens no way must not keep anybody from turning it off.
+            if needed:
+                raise
+
+    async def _reach(self, extensions: "PluginRunner") -> None:
+        from nexus.plugins.caller import BareCaller
+        from nexus.plugins.reaching import Reaching
+
+        call = self._call
+        caller = BareCaller(self._flags, self.config, call.cwd, call.environment, self._request_id, call.stderr)
+        reaching = Reaching(extensions, caller)
+        url = self._flags.server or self.config.value("server.url")
+        if url is None:
+            return
+        self._plugin_way = reaching.back_end(str(url))
+        if self._plugin_way is not None:
+            self.server = str(url)
+            return
+        opened = await reaching.opened(str(url))
+        if opened is not None:
+            self.server = opened
+        method = self.config.value("server.authentication")
+        if method is not None and self.token is None and self.server is not None:
+            self.token = await reaching.token(str(method), self.server)
 
     @cached_property
     def server(self) -> str | None:
@@ -95,13 +135,15 @@ class Surroundings:
     def signed_in(self) -> bool:
         """Whether there is something to sign in by; whether it is still good is the server's to say."""
         server = self.server
+        if self._plugin_way is not None:
+            return True
         return self.token is not None or (server is not None and self._profiles.of_server(server) is not None)
 
     @cached_property
     def bearer(self) -> "Bearer | None":
         """What signs the requests to the command's server; None to the local kernel, which serves its owner."""
         server = self.server
-        if server is None:
+        if server is None or self._plugin_way is not None:
             return None
         from nexus.client.bearer import GivenBearer, KeptBearer
 
@@ -162,6 +204,8 @@ class Surroundings:
         return f"profile {name} {kept.user}" if kept is not None else f"token {self.token}"
 
     async def _to_kernel(self) -> Way:
+        if self._plugin_way is not None:
+            return self._plugin_way
         return await self._runtime.way(self.server)
 
     async def _http(self) -> "httpx.AsyncClient":

@@ -140,6 +140,7 @@ class _Admission:
     def _pass(self, entries: Sequence[Entry]) -> list[Entry]:
         decided = list(entries)
         claims: dict[tuple[str, str], str] = {("output format", name): "nexus" for name in OUTPUT_FORMATS}
+        claims |= {("scheme of servers", name): "nexus" for name in ("http", "https", "ws", "wss", "file")}
         for place, entry in enumerate(decided):
             if entry.state != "active" or entry.manifest is None:
                 continue
@@ -173,6 +174,8 @@ def _claims(manifest: Manifest) -> list[tuple[str, str]]:
     claimed = [("command", " ".join(path)) for path, _ in manifest.actions()]
     claimed += [("output format", name) for name in manifest.contributes.output_formats]
     claimed += [("authentication method", name) for name in manifest.contributes.authentication]
+    claimed += [("scheme of servers", name) for name in manifest.contributes.backends]
+    claimed += [("scheme of servers", name) for name in manifest.contributes.transports]
     claimed += [("template of a human answer", name) for name in manifest.contributes.templates.human]
     claimed += [("template of help", name) for name in manifest.contributes.templates.help]
     claimed += [("scaffold", name) for name in manifest.contributes.templates.scaffolds]

@@ -100,6 +100,11 @@ class Catalog:
         return any(any(self.contributing("contributes", "templates", kind)) for kind in ("human", "help"))
 
     @cached_property
+    def reaches(self) -> bool:
+        """Whether any plugin brings ways to servers, or sign-ins."""
+        return any(any(self.contributing("contributes", kind)) for kind in ("authentication", "backends", "transports"))
+
+    @cached_property
     def listens(self) -> bool:
         """Whether any plugin does something beside commands that are not its own."""
         return bool(self.hooks) or any(self.contributing("contributes", "validators"))

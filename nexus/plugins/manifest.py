@@ -28,7 +28,6 @@ CommandPattern = Annotated[str, StringConstraints(pattern=r"^[a-z*][a-z0-9.*-]*$
 """A command's path with dots; `*` stands for anything: `agent.project.*`."""
 
 BASE_TYPES = ("text", "integer", "number", "boolean", "list", "json")
-CONTRIBUTED_CALLS = ("argument_types", "output_formats", "authentication", "backends", "transports", "session_types")
 
 
 class Flag(StrictModel):
@@ -217,6 +216,8 @@ class Contributions(StrictModel):
     output_formats: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
     templates: Templates = Field(default_factory=Templates)
     authentication: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
+    backends: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
+    transports: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
 
 
 class Manifest(StrictModel):

@@ -24,6 +24,8 @@ class WorkerPool:
         self._timers: dict[Worker, asyncio.TimerHandle] = {}
         self._retired: set[Worker] = set()
         self._ending: set[asyncio.Task[None]] = set()
+        self.held: dict[str, tuple[Worker, Any]] = {}
+        """Workers that are kept as they are, with what they answered, by what they were asked."""
 
     @asynccontextmanager
     async def borrow(self, spec: WorkerSpec, *, waits: bool = True) -> AsyncIterator[Worker]:
@@ -63,6 +65,8 @@ class WorkerPool:
                 self._forget(worker)
                 self._end(worker)
         self._retired |= self._busy.get(plugin, set())
+        for key in [key for key, (worker, _) in self.held.items() if worker.spec.plugin == plugin]:
+            self._end(self.held.pop(key)[0])
         return count
 
     async def close(self) -> None:

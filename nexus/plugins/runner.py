@@ -102,6 +102,27 @@ class PluginRunner:
             except TimeoutError as error:
                 raise TimeoutExceeded(seconds=seconds, plugin=known.name) from error
 
+    async def held(self, known: Known, reference: str, given: dict[str, Any], context: Caller, seconds: float) -> Any:
+        """Call a function and keep its worker as it is, for what the function left open in it.
+
+        What it returned is returned again while the worker lives. Raises as `call` does.
+        """
+        spec = worker_spec(known, self._folders.data, context.cwd, context.environment)
+        key = json.dumps([spec.key, reference, given], sort_keys=True)
+        kept = self._pool.held.get(key)
+        if kept is not None and kept[0].alive:
+            return kept[1]
+        around = self._surroundings(known, context)
+        request: Message = {"do": "call", "call": reference, "given": given, "context": around}
+        async with AsyncExitStack() as held:
+            conversation = await self._conversation(known, context, held, waits=False)
+            async with asyncio.timeout(seconds):
+                value = (await conversation.ask({**request, "environment": around["environment"]})).get("value")
+            # It stays lent: nobody else is given it, and the pool ends it with all others.
+            held.pop_all()
+        self._pool.held[key] = (conversation.worker, value)
+        return value
+
     async def _answered(
         self, command: PluginCommand, known: Known, context: ExecutionContext[Arguments], request: Message
     ) -> Outcome[Any]:
