@@ -31,6 +31,8 @@ from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
+from nexus.kernel.secrets.values import Secrets
+from nexus.kernel.secrets_part import SecretsPart
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
 from nexus.kernel.settings import KernelSettings, ObjectStore
@@ -54,6 +56,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Templates,
     AiPart,
     RoadmapWatch,
+    SecretsPart,
     Files,
     Data,
     Network,
@@ -107,7 +110,7 @@ class Kernel:
             witness = Witness(store, Chain(keys))
             around = environment or least_environment()
             surroundings = Surroundings(
-                *(store, data_folder, host, around, holding, keys, witness),
+                *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys)),
                 limits=limits or Limits(),
                 objects=objects,
             )

@@ -12,6 +12,7 @@ from nexus.kernel.bus import Bus
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.keys import Keys
+from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.settings import ObjectStore
@@ -35,6 +36,7 @@ class Surroundings:
     holding: Holding
     keys: Keys
     witness: Witness
+    secrets: Secrets
     limits: Limits = field(default_factory=Limits)
     objects: ObjectStore | None = None
     drivers: Drivers = field(default_factory=Drivers)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from nexus.schemas.model import Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
+from nexus.schemas.secret import SecretNames
 
 ProcessKind = Literal["started", "terminal", "other"]
 ProcessState = Literal["running", "sleeping", "stopped", "zombie", "exited", "paused"]
@@ -19,6 +20,7 @@ class ProcessOptions(StrictModel):
 
     argv: tuple[str, ...] = Field(min_length=1, max_length=10_000)
     cwd: str = Field(min_length=1, max_length=4096)
+    secrets: SecretNames = Field(default_factory=list)
     timeout_seconds: float | None = Field(default=None, gt=0, le=365 * 24 * 3600)
     grace_seconds: float = Field(default=30.0, ge=0, le=24 * 3600)
 

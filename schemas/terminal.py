@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from nexus.schemas.model import Model, StrictModel
+from nexus.schemas.secret import SecretNames
 
 IDLE_SECONDS = 600.0
 GRACE_SECONDS = 30.0
@@ -14,10 +15,11 @@ class TerminalOptions(StrictModel):
     `cwd` is a folder of the project. `command` is run by the shell in place of an interactive one, and ended after
     `timeout_seconds`. An idle terminal (nobody reads, nothing comes or goes, no job runs) is closed after
     `idle_seconds`. For `grace_seconds` after its program ended it can be restarted with the surroundings that it had,
-    and so long others may hold its terminal open.
+    and so long others may hold its terminal open. `secrets` are named; their values are in its environment.
     """
 
     cwd: str = Field(default=".", min_length=1, max_length=4096)
+    secrets: SecretNames = Field(default_factory=list)
     shell: str | None = Field(default=None, min_length=1, max_length=4096)
     columns: int = Field(default=80, ge=1, le=10_000)
     rows: int = Field(default=24, ge=1, le=10_000)

@@ -30,6 +30,7 @@ from nexus.schemas.errors import (
     ValidationError,
 )
 from nexus.schemas.page import Page
+from nexus.schemas.secret import SecretNames
 from nexus.schemas.session import (
     MOST_INPUT,
     InputAccepted,
@@ -61,6 +62,7 @@ class PlaceArguments(Arguments):
         default=80, ge=1, le=10_000, description="Characters a line.", json_schema_extra={"aliases": ["columns"]}
     )
     rows: int = Field(default=24, ge=1, le=10_000, description="Lines.")
+    secret: SecretNames = Field(default_factory=list, description="Secrets that it finds in its environment.")
     grace: float = Field(
         default=GRACE_SECONDS,
         ge=0,
@@ -304,6 +306,7 @@ async def opened(context: ExecutionContext[Any], client: SessionClient, args: Pl
         columns=args.cols,
         rows=args.rows,
         grace_seconds=args.grace,
+        secrets=args.secret,
         **more,
     )
     return await client.create(

@@ -32,6 +32,7 @@ from nexus.schemas.process import (
     ProcessState,
     Signalled,
 )
+from nexus.schemas.secret import SecretNames
 from nexus.schemas.session import NewSession, Session, SessionContext
 from nexus.schemas.stream import OutputStream
 from nexus.sessions.client import SessionClient
@@ -67,6 +68,7 @@ class StartArguments(TransportArguments):
         json_schema_extra={"positional": True, "rest": True, "metavar": "COMMAND"},
     )
     cwd: str | None = Field(default=None, max_length=4096, description="Where it runs; else where you are.")
+    secret: SecretNames = Field(default_factory=list, description="Secrets that it finds in its environment.")
     grace: float = Field(
         default=30.0, ge=0, le=86_400, description="Seconds in which an ended process can be restarted."
     )
@@ -110,6 +112,7 @@ class StartProcess(CommandHandler[StartArguments, ProcessInfo]):
             argv=tuple(args.command),
             cwd=absolute(args.cwd or ".", context.cwd, context.environment),
             grace_seconds=args.grace,
+            secrets=args.secret,
         )
         client = await client_of(context)
         session = await client.create(

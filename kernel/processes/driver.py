@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +13,8 @@ from nexus.kernel.holder.spool import Kind, Record
 from nexus.kernel.host import Environment
 from nexus.kernel.logs.buffer import LineBuffer
 from nexus.kernel.logs.parser import LogParser, log_payloads
+from nexus.kernel.secrets.masking import Masker
+from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.output import SessionOutput
 from nexus.schemas.process import ProcessOptions
 
@@ -26,6 +28,7 @@ class _Channel:
         self.source = source
         self.parser = LogParser()
         self.buffer = LineBuffer()
+        self.mask: Masker | None = None
         self.begin = 0
         self.committed = 0
 
@@ -45,14 +48,17 @@ class _Channel:
         return self._written(self.buffer.flush())
 
     def _written(self, text: str) -> list[str]:
+        if text and self.mask is not None:
+            text = self.mask.text(text)
         return log_payloads(self.parser.facts(text), text, self.source) if text else []
 
 
 class ProcessDriver(HeldDriver):
     """One started process. stdout and stderr have each their place in the log: a kernel that dies doubles no line."""
 
-    def __init__(self, output: SessionOutput, holding: Holding, environment: Environment) -> None:
+    def __init__(self, output: SessionOutput, holding: Holding, environment: Environment, secrets: Secrets) -> None:
         super().__init__(output, holding)
+        self._secrets = secrets
         self._options = ProcessOptions.model_validate(output.options)
         self._environment = environment
         self._channels = {kind: _Channel(source) for kind, source in SOURCES.items()}
@@ -61,7 +67,11 @@ class ProcessDriver(HeldDriver):
 
     async def specify(self) -> ProgramSpec:
         options, surroundings = self._options, self.output.surroundings
-        environment = {**self._environment, **(surroundings.environment if surroundings else {})}
+        environment = {
+            **self._environment,
+            **(surroundings.environment if surroundings else {}),
+            **await self._secret_values(),
+        }
         process_id = self.output.session.context.process_id
         await self.output.stay()
         await self.output.describe(source="process", command=list(options.argv), cwd=options.cwd)
@@ -75,6 +85,20 @@ class ProcessDriver(HeldDriver):
             linger=options.grace_seconds,
             label=json.dumps({"process": process_id, "name": os.path.basename(options.argv[0])}),
         )
+
+    async def restore(self) -> None:
+        self._mask_all(await self._secrets.known(self._options.secrets))
+
+    async def _secret_values(self) -> Mapping[str, str]:
+        """Return the secrets that the process was started with, which are masked from now on."""
+        values = await self._secrets.values(self._options.secrets)
+        self._mask_all(values)
+        return values
+
+    def _mask_all(self, values: Mapping[str, str]) -> None:
+        mask = Masker(values.values()) if values else None
+        for channel in self._channels.values():
+            channel.mask = mask
 
     def payloads(self, records: Sequence[Record]) -> list[str]:
         found: list[str] = []

@@ -43,6 +43,7 @@ class Processes(Part):
     def __init__(self, surroundings: Surroundings) -> None:
         self._holding = surroundings.holding
         self._environment = surroundings.environment
+        self._secrets = surroundings.secrets
         self._known = KnownProcesses(surroundings.holding)
         surroundings.drivers.add("debug-stream", self._driver)
 
@@ -136,7 +137,7 @@ class Processes(Part):
         if isinstance(options, ProcessOptions):
             from nexus.kernel.processes.driver import ProcessDriver
 
-            return ProcessDriver(output, self._holding, self._environment)
+            return ProcessDriver(output, self._holding, self._environment, self._secrets)
         if isinstance(options, MonitorOptions):
             from nexus.kernel.processes.monitor import MonitorDriver
 

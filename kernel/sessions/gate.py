@@ -72,6 +72,9 @@ BY_TYPE: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Which commands, beside `session.live`'s own, do what with sessions of a type."""
 
+USE_SECRETS = "settings.secret.use"
+"""Grants having a program given secrets; no command has this path."""
+
 WATCHING = ("view", "attach", "list")
 """What changes nothing, and is not written down."""
 
@@ -103,6 +106,8 @@ class SessionGate:
         """Do one command. Raises `AuthError`, `PermissionDenied`, and what the command raises."""
         action, session_id, ids = await self._asked(command)
         caller = await self.permit(ids, session_id)
+        if isinstance(command, CreateSession):
+            await self._permit_secrets(command.session)
         answer = await self._sessions.request(command)
         if action not in WATCHING and not (action == "send" and session_id in self._sent_to):
             # What is typed into a session is not repeated here; that somebody began to, is.
@@ -120,6 +125,7 @@ class SessionGate:
         """Make a session. Raises as `request` does."""
         ids = makers_of(new)
         caller = await self.permit(ids)
+        await self._permit_secrets(new)
         session = await self._sessions.create(new)
         await self._witness.write(caller, ids[0], "done", session=session.session_id)
         return session
@@ -148,6 +154,11 @@ class SessionGate:
                 return action, command.session_id, doers_of(session_type, action)
             case _:
                 assert_never(command)
+
+    async def _permit_secrets(self, new: NewSession) -> None:
+        """Whoever has a program of theirs given a secret can have it told: that wants a grant of its own."""
+        if new.options.get("secrets"):
+            await self.permit((USE_SECRETS,))
 
     async def _type_of(self, session_id: str) -> str:
         # Who is nobody is not told what there is.

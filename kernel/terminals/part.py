@@ -22,6 +22,7 @@ class Terminals(Part):
     def __init__(self, surroundings: Surroundings) -> None:
         self._holding = surroundings.holding
         self._environment = surroundings.environment
+        self._secrets = surroundings.secrets
         content = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
         self._folders = ProjectFolders(surroundings.store, content)
         self._drivers: WeakValueDictionary[str, TerminalDriver] = WeakValueDictionary()
@@ -55,6 +56,6 @@ class Terminals(Part):
         await asyncio.gather(*(driver.close("project-deleted") for driver in theirs))
 
     def _driver(self, output: SessionOutput) -> TerminalDriver:
-        driver = TerminalDriver(output, self._holding, self._folders, self._environment)
+        driver = TerminalDriver(output, self._holding, self._folders, self._environment, self._secrets)
         self._drivers[output.session.session_id] = driver
         return driver

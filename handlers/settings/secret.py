@@ -1,0 +1,95 @@
+"""Secrets: values by name, given to terminals and processes, masked in what they print, and never told."""
+
+from pydantic import Field
+
+from nexus.handlers.api_errors import READING, WRITING
+from nexus.handlers.listing import ListArguments, query_of
+from nexus.handlers.secrets_given import secret_given
+from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.errors import NotFound
+from nexus.schemas.kernel import Deleted
+from nexus.schemas.page import Page
+from nexus.schemas.secret import MOST_VALUE, Secret, SecretName, SecretRotation, SecretValue
+
+ONE = "/api/secrets/{id}"
+SET_DEMO = "echo 'a long value' | nexus settings secret set --name API_KEY"
+
+
+class SecretArguments(Arguments):
+    name: SecretName = Field(
+        description="The secret's name, and the variable that programs find it in.", json_schema_extra={"short": "n"}
+    )
+
+
+class SetSecret(CommandHandler[SecretArguments, Secret]):
+    """Set a secret: the value is typed unseen at the terminal, or read from standard input."""
+
+    path = ("settings", "secret", "set")
+    arguments = SecretArguments
+    result = Secret
+    effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    errors = WRITING
+    examples = (Example(line=SET_DEMO, shows="A value for programs"),)
+
+    async def execute(self, context: ExecutionContext[SecretArguments]) -> Outcome[Secret]:
+        name = context.args.name
+        value = await secret_given(context, f"Value of {name}: ", field="value", most=MOST_VALUE)
+        secret = await context.api.put(ONE, Secret, at={"id": name}, body=SecretValue(value=value))
+        return Outcome(secret, message=f"nexus debug process start --secret {name} -- COMMAND has it in ${name}.")
+
+
+class ListSecrets(CommandHandler[ListArguments, Page[Secret]]):
+    """List the secrets; their values are never told."""
+
+    path = ("settings", "secret", "list")
+    arguments = ListArguments
+    result = Page[Secret]
+    effects = frozenset({Effect.READ, Effect.IDEMPOTENT})
+    errors = READING
+    examples = (Example(line="nexus settings secret list", shows="Names, versions and when they change"),)
+
+    async def execute(self, context: ExecutionContext[ListArguments]) -> Page[Secret]:
+        return await context.api.get("/api/secrets", Page[Secret], query=query_of(context.args))
+
+
+class RotateArguments(SecretArguments):
+    stdin: bool = Field(default=False, description="Read the next value from standard input; else one is made.")
+    characters: int = Field(default=32, ge=16, le=1024, description="How many characters are made.")
+    every: int | None = Field(
+        default=None, ge=60, le=366 * 24 * 3600, description="Seconds after which a server makes the next, and so on."
+    )
+
+
+class RotateSecret(CommandHandler[RotateArguments, Secret]):
+    """Give a secret its next value: made at random, or read from standard input. What starts from then on gets it."""
+
+    path = ("settings", "secret", "rotate")
+    arguments = RotateArguments
+    result = Secret
+    effects = frozenset({Effect.WRITE})
+    errors = (*WRITING, NotFound)
+    examples = (Example(line="nexus settings secret rotate --name API_KEY", shows="The next value", needs=(SET_DEMO,)),)
+
+    async def execute(self, context: ExecutionContext[RotateArguments]) -> Secret:
+        given = context.args
+        value = None
+        if given.stdin:
+            value = await secret_given(context, f"Next value of {given.name}: ", field="value", most=MOST_VALUE)
+        body = SecretRotation(value=value, characters=given.characters, every_seconds=given.every)
+        return await context.api.post(f"{ONE}/rotate", Secret, at={"id": given.name}, body=body)
+
+
+class DeleteSecret(CommandHandler[SecretArguments, Deleted]):
+    """Delete a secret; programs that have it keep it until they end."""
+
+    path = ("settings", "secret", "delete")
+    arguments = SecretArguments
+    result = Deleted
+    effects = frozenset({Effect.WRITE, Effect.DESTRUCTIVE, Effect.IDEMPOTENT})
+    errors = (*WRITING, NotFound)
+    examples = (
+        Example(line="nexus settings secret delete --name API_KEY --yes", shows="Be rid of one", needs=(SET_DEMO,)),
+    )
+
+    async def execute(self, context: ExecutionContext[SecretArguments]) -> Deleted:
+        return await context.api.delete(ONE, Deleted, at={"id": context.args.name})

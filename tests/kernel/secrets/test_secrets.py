@@ -1,0 +1,115 @@
+"""Secrets: sealed where they are kept, found by programs, and not in what those print."""
+
+import asyncio
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from nexus.kernel.holder.place import HolderPlace
+from nexus.kernel.host import OneShotHost
+from nexus.kernel.kernel import Kernel
+from nexus.kernel.secrets.masking import MASK, Masker
+from nexus.kernel.secrets.sealing import seal, unseal
+from nexus.kernel.store.account_tables import secrets
+from nexus.schemas.errors import StorageCorrupt
+from tests.kernel.answers import answer, make_project, refusal
+from tests.kernel.holder.programs import end as end_holder
+
+VALUE = "correct-horse-battery"
+
+
+@given(
+    text=st.lists(st.sampled_from([VALUE, VALUE[:5], VALUE[-5:], "x", "\n", "ß"]), max_size=12).map("".join),
+    cuts=st.lists(st.integers(min_value=0, max_value=120), max_size=8),
+)
+def test_however_output_is_cut_no_piece_shows_a_secret(text: str, cuts: list[int]) -> None:
+    masker = Masker([VALUE, "another\nof two lines"])
+    data = text.encode()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    shown = b"".join(masker.feed(data[begin:end]) for begin, end in pairwise(edges))
+    assert masker.pending < len(VALUE)
+    assert shown + masker.flush() == data.replace(VALUE.encode(), MASK)
+
+
+def test_a_sealed_value_fits_its_own_name_version_and_key_alone() -> None:
+    sealed = seal(b"k" * 32, "A", 1, VALUE)
+    assert unseal(b"k" * 32, "A", 1, sealed) == VALUE
+    for key, name, version in ((b"x" * 32, "A", 1), (b"k" * 32, "B", 1), (b"k" * 32, "A", 2)):
+        with pytest.raises(StorageCorrupt):
+            unseal(key, name, version, sealed)
+
+
+async def test_a_value_is_never_told_nor_kept_as_it_is(api: httpx.AsyncClient, kernel: Kernel) -> None:
+    made = await api.put("/api/secrets/API_KEY", json={"value": VALUE}, headers={"idempotency-key": "k"})
+    assert answer(made)["version"] == 1
+    again = answer(await api.put("/api/secrets/API_KEY", json={"value": VALUE + "2"}))
+    assert again["version"] == 2
+    rotated = answer(await api.post("/api/secrets/API_KEY/rotate", json={"characters": 40}))
+    assert rotated["version"] == 3
+    listed = await api.get("/api/secrets")
+    assert [each["name"] for each in answer(listed)["items"]] == ["API_KEY"]
+    path = kernel._store.path
+    for text in (made.text, listed.text, path.read_bytes(), Path(f"{path}-wal").read_bytes()):
+        assert (VALUE if isinstance(text, str) else VALUE.encode()) not in text
+    refusal(await api.put("/api/secrets/not-a-name", json={"value": "x"}), 422, "VALIDATION_ERROR")
+    refusal(await api.post("/api/secrets/NONE/rotate", json={}), 404, "RESOURCE_NOT_FOUND")
+    answer(await api.delete("/api/secrets/API_KEY"))
+    refusal(await api.delete("/api/secrets/API_KEY"), 404, "RESOURCE_NOT_FOUND")
+
+
+async def test_what_is_due_is_rotated_and_no_more(api: httpx.AsyncClient, kernel: Kernel, data_folder: Path) -> None:
+    for name in ("DUE", "LATER"):
+        await api.put(f"/api/secrets/{name}", json={"value": VALUE})
+        answer(await api.post(f"/api/secrets/{name}/rotate", json={"everySeconds": 3600}))
+    past = update(secrets).where(secrets.c.name == "DUE").values(rotates_at="2020-01-01T00:00:00.000000Z")
+    await kernel._store.write(lambda connection: connection.execute(past))
+    store = next(part for part in kernel._parts if type(part).__name__ == "SecretsPart")._secrets.store  # type: ignore[attr-defined]
+    await kernel._store.write(store._rotate_due)
+    rows = await kernel._store.read(lambda c: c.execute(select(secrets).order_by(secrets.c.name)).all())
+    assert [(row.name, row.version) for row in rows] == [("DUE", 3), ("LATER", 2)]
+    assert rows[0].rotates_at > "2026"
+
+
+async def printed(api: httpx.AsyncClient, new: dict[str, Any]) -> str:
+    """Open a session, and return all its events when it has ended."""
+    session = answer(await api.post("/api/sessions", json=new), 201)["sessionId"]
+    text, after, end = "", 0, False
+    async with asyncio.timeout(60):
+        while not end:
+            query = {"after": after, "wait": 5}
+            piece = answer(await api.get(f"/api/sessions/{session}/events", params=query))
+            text += "".join(json.dumps(event) for event in piece["events"])
+            after, end = piece["last"], piece["end"]
+    return text
+
+
+async def test_programs_find_a_secret_and_what_they_print_of_it_is_masked(data_folder: Path) -> None:
+    kernel = await Kernel.open(data_folder, OneShotHost())
+    script = 'printf "%s|%s|" ${#API_KEY} "$API_KEY"; printf %.8s "$API_KEY"; sleep 0.3; echo "${API_KEY#????????}|"'
+    try:
+        transport = httpx.ASGITransport(kernel.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://kernel") as api:
+            await api.put("/api/secrets/API_KEY", json={"value": VALUE})
+            project = await make_project(api)
+            terminal = {"shell": "/bin/sh", "command": script, "secrets": ["API_KEY"]}
+            process = {"argv": ["/bin/sh", "-c", script], "cwd": "/", "secrets": ["API_KEY"]}
+            sessions: tuple[dict[str, Any], ...] = (
+                {"type": "terminal", "context": {"projectId": project["id"]}, "options": terminal},
+                {"type": "debug-stream", "context": {"processId": "prc_00000000000000000000"}, "options": process},
+            )
+            for new in sessions:
+                told = await printed(api, new)
+                assert f"{len(VALUE)}|***|" in told
+                # The second half came later: neither half was shown.
+                assert told.count("***") == 2
+                assert VALUE[:8] not in told
+    finally:
+        await kernel.close()
+        await end_holder(HolderPlace(str(data_folder / "holder")))
