@@ -28,6 +28,7 @@ class SetSecret(CommandHandler[SecretArguments, Secret]):
     arguments = SecretArguments
     result = Secret
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
+    change = "updated"
     errors = WRITING
     examples = (Example(line=SET_DEMO, shows="A value for programs"),)
 
@@ -35,7 +36,8 @@ class SetSecret(CommandHandler[SecretArguments, Secret]):
         name = context.args.name
         value = await secret_given(context, f"Value of {name}: ", field="value", most=MOST_VALUE)
         secret = await context.api.put(ONE, Secret, at={"id": name}, body=SecretValue(value=value))
-        return Outcome(secret, message=f"nexus debug process start --secret {name} -- COMMAND has it in ${name}.")
+        message = f"nexus debug process start --secret {name} -- COMMAND has it in ${name}."
+        return Outcome(secret, message=message, change="created" if secret.version == 1 else "updated")
 
 
 class ListSecrets(CommandHandler[ListArguments, Page[Secret]]):
@@ -67,6 +69,7 @@ class RotateSecret(CommandHandler[RotateArguments, Secret]):
     arguments = RotateArguments
     result = Secret
     effects = frozenset({Effect.WRITE})
+    change = "updated"
     errors = (*WRITING, NotFound)
     examples = (Example(line="nexus settings secret rotate --name API_KEY", shows="The next value", needs=(SET_DEMO,)),)
 
