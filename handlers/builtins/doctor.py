@@ -58,7 +58,14 @@ class Examine(CommandHandler[NoArguments, Diagnosis]):
     )
 
     async def execute(self, context: Context) -> Diagnosis:
-        items = [_installation(), *_extras(), *_folders(context), _configuration(context), _aliases(context)]
+        items = [
+            _installation(),
+            *_extras(),
+            *_folders(context),
+            _configuration(context),
+            _aliases(context),
+            await _plugins(context),
+        ]
         items += [*_surroundings(context), await _server(context), *await _kernel(context), await _keyring(context)]
         return Diagnosis(healthy=all(item.status != "problem" for item in items), items=items)
 
@@ -113,6 +120,19 @@ def _configuration(context: Context) -> Finding:
 
 def _aliases(context: Context) -> Finding:
     return _told("aliases", context.aliases.list, "Your aliases can be read.")
+
+
+async def _plugins(context: Context) -> Finding:
+    """Tell of plugins that are there and do not run, though nobody turned them off."""
+    found = await context.plugins.list() if context.plugins is not None else []
+    kept_out = [plugin for plugin in found if plugin.state not in ("active", "disabled")]
+    if not kept_out:
+        running = sum(plugin.state == "active" for plugin in found)
+        return Finding(check="plugins", status="ok", message=f"{running} of {len(found)} plugins are active.")
+    first = kept_out[0]
+    reason = first.problem.message if first.problem else f"It is {first.state}."
+    told = f"{len(kept_out)} of {len(found)} plugins do not run. {first.name}: {reason}"
+    return Finding(check="plugins", status="warning", message=told, hint="nexus settings plugin list")
 
 
 def _surroundings(context: Context) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nexus.mcp.tools import Offer
 from tests.nexus.plugins.conftest import action, manifest
 
 if TYPE_CHECKING:
@@ -164,6 +165,17 @@ async def test_of_two_with_one_name_the_persons_own_runs(home: Home) -> None:
     refused = next(each["problem"]["message"] for each in items if each["origin"] == "project")
     assert str(home.own) in refused
     assert str(home.project) in refused
+
+
+async def test_doctor_and_mcp_know_of_plugins(home: Home) -> None:
+    home.write(plugin("mine"), CODE)
+    home.write(plugin("other", requires={"nexus": ">=99"}), CODE)
+    items = (await home("doctor")).data["items"]
+    finding = next(item for item in items if item["check"] == "plugins")
+    assert (finding["status"], finding["hint"]) == ("warning", "nexus settings plugin list")
+    assert "other" in finding["message"]
+    offer = Offer((await home.runtime.at(home.project)).index, read_only=True)
+    assert list(offer.namespaces["mine"].commands) == ["it go"]
 
 
 async def test_decisions_that_cannot_be_read_stop_plugins_and_nothing_else(home: Home) -> None:
