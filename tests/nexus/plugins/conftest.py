@@ -25,10 +25,16 @@ from tests.handlers.conftest import Folders, Given, Kept
 class NoKernel:
     """A local profile whose kernel is never needed."""
 
-    async def transport(self) -> Any:
+    async def way(self) -> Any:
         raise BackendUnavailable.because("There is no kernel in this test.")
 
     async def session_transport(self, name: str) -> Any:
+        raise BackendUnavailable.because("There is no kernel in this test.")
+
+    async def socket(self) -> Path | None:
+        return None
+
+    async def serve(self, call: Any, options: Any) -> Any:
         raise BackendUnavailable.because("There is no kernel in this test.")
 
 
