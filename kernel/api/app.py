@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from nexus.kernel.api.endpoint import ApiState, Endpoint, respond, respond_error
 from nexus.kernel.api.operation import Operation
+from nexus.kernel.api.table import Table
 from nexus.kernel.caller import OwnersFace, OwnersOnly
 from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import NotFound
@@ -58,13 +59,14 @@ def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], st
             raise ValueError(f"{operation.method} {operation.path} ({operation.operation_id}) is declared twice")
         methods[operation.method] = operation
         ids.add(operation.operation_id)
+    endpoints = {path: Endpoint(methods, state) for path, methods in by_path.items()}
     app = Starlette(
         routes=[
-            *(Route(path, Endpoint(methods, state)) for path, methods in by_path.items()),
+            *(Route(path, endpoint) for path, endpoint in endpoints.items()),
             Route("/openapi.json", OpenApiDocument(operations)),
             *(_guarded(route) for route in routes),
         ]
     )
     app.router.default = nothing_here
     app.router.redirect_slashes = False
-    return OwnersFace(app, list(app.routes))
+    return OwnersFace(Table(endpoints, app), list(app.routes))

@@ -14,21 +14,24 @@ from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.content import ContentFolders, clone_target, remove, users_folder
 from nexus.kernel.store.lookup import changed_values, count, find, not_found, refuse_taken, values_of
 from nexus.kernel.store.paging import Listing, matching
+from nexus.kernel.store.prepared import Prepared
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import chats, messages, projects, roadmaps
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.project import NewProject, Project, ProjectChanges, ProjectDetails, ProjectQuery
 
-DETAILS = select(
-    projects,
-    select(func.count()).where(roadmaps.c.project_id == projects.c.id).scalar_subquery().label("roadmap_count"),
-    select(func.count())
-    .select_from(roadmaps.join(chats))
-    .where(roadmaps.c.project_id == projects.c.id)
-    .scalar_subquery()
-    .label("chat_count"),
-).where(projects.c.id == bindparam("id"))
+DETAILS = Prepared(
+    select(
+        projects,
+        select(func.count()).where(roadmaps.c.project_id == projects.c.id).scalar_subquery().label("roadmap_count"),
+        select(func.count())
+        .select_from(roadmaps.join(chats))
+        .where(roadmaps.c.project_id == projects.c.id)
+        .scalar_subquery()
+        .label("chat_count"),
+    ).where(projects.c.id == bindparam("id"))
+)
 """Made once: to make a statement costs several times what it takes to run it."""
 
 NEVER_NULL = ("name", "status", "theme", "content_path", "hidden")
@@ -165,10 +168,10 @@ class Projects(Part):
         """Return one project with what belongs to it, counted."""
 
         def work(connection: Connection) -> ProjectDetails:
-            row = connection.execute(DETAILS, {"id": request.path["id"]}).one_or_none()
-            if row is None:
+            rows = DETAILS.rows(connection, {"id": request.path["id"]})
+            if not rows:
                 raise not_found(projects, request.path["id"])
-            return ProjectDetails.model_validate(self._values(row))
+            return ProjectDetails.model_validate(self._values(rows[0]))
 
         return await self.store.read(work)
 

@@ -1,22 +1,29 @@
 """Rows of any table: found by id, told apart by name, counted, changed."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Table, func, select
 
 from nexus.kernel.store.paging import equal
+from nexus.kernel.store.prepared import Prepared
 from nexus.kernel.store.rows import name_key
 from nexus.schemas.errors import Conflict, NotFound, ValidationError
 
 
 def find(connection: Connection, table: Table, row_id: str, *, namespace: str = "agent") -> Row[Any]:
     """Return the row with the id. Raises `NotFound`; its hint names the list of the commands' `namespace`."""
-    row = connection.execute(equal(table, "id"), {"id": row_id}).one_or_none()
-    if row is None:
+    rows = _by_id(table).rows(connection, {"id": row_id})
+    if not rows:
         raise not_found(table, row_id, namespace=namespace)
-    return row
+    return rows[0]
+
+
+@cache
+def _by_id(table: Table) -> Prepared:
+    return Prepared(equal(table, "id"))
 
 
 def not_found(table: Table, row_id: str, *, namespace: str = "agent") -> NotFound:

@@ -10,6 +10,7 @@ from sqlalchemy import select as select_of
 
 from nexus.kernel.cursor import Place, decode, encode
 from nexus.kernel.store.folding import contains_folded
+from nexus.kernel.store.prepared import Prepared
 from nexus.schemas.errors import ValidationError
 from nexus.schemas.page import Page, PageQuery
 
@@ -28,7 +29,7 @@ class Listing(Generic[Item]):
     order: str
     id: ColumnElement[Any]
     item: Callable[[Row[Any]], Item]
-    _arranged: dict[tuple[Select[Any], str, bool], Select[Any]] = field(
+    _arranged: dict[tuple[Select[Any], str, bool], Prepared] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -42,16 +43,15 @@ class Listing(Generic[Item]):
         """
         order = query.sort or self.order
         arranged = (select, order, query.cursor is not None)
-        if given is None or arranged not in self._arranged:
-            statement = self._arrange(*arranged)
+        statement = self._arranged.get(arranged) if given is not None else None
+        if statement is None:
+            statement = Prepared(self._arrange(*arranged), again=given is not None)
             if given is not None:
                 self._arranged[arranged] = statement
-        else:
-            statement = self._arranged[arranged]
         values = {**(given or {}), "page_size": query.limit + 1}
         if query.cursor is not None:
             values["page_key"], values["page_id"] = self._place(query.cursor, order)
-        rows = connection.execute(statement, values).all()
+        rows = statement.rows(connection, values)
         truncated = len(rows) > query.limit
         rows = rows[: query.limit]
         cursor = encode(order, (rows[-1].sort_key, rows[-1].sort_id)) if truncated else None
