@@ -67,7 +67,7 @@ class PlaceArguments(Arguments):
         default=GRACE_SECONDS,
         ge=0,
         le=86_400,
-        description="Seconds in which an ended terminal can be restarted, and others may hold it open.",
+        description="Seconds in which an ended terminal can be restarted.",
     )
 
 

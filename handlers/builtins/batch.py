@@ -16,7 +16,7 @@ class BatchArguments(Arguments):
 
 
 class RunBatch(CommandHandler[BatchArguments, OutputStream]):
-    """Run the commands on stdin, one a line, and print one envelope a line in their order.
+    """Run the commands on stdin, one a line; print an envelope a line, in their order.
 
     A line is `{"command": "agent project list"}`, read as by exec, or `{"path": "agent.project.list", "args": {}}`,
     where args may hold global flags by their names (project, fields, yes, timeout). An `id` becomes the envelope's

@@ -1,4 +1,4 @@
-"""`mcp`: nexus for agents that speak the Model Context Protocol."""
+"""Nexus for agents that speak the Model Context Protocol."""
 
 import errno
 import shutil

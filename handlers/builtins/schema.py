@@ -49,7 +49,7 @@ class Schema(Model):
 
 
 class ShowSchema(CommandHandler[PathArguments, Schema]):
-    """Show all that is known of a command, of a level, or of the whole tree in one call.
+    """Show all that is known of a command, a level or the whole tree.
 
     Each command has its arguments and its result as JSON Schema, its events, effects, context needs, errors, exit
     codes and examples.

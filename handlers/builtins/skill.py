@@ -67,7 +67,7 @@ class SkillWritten(Model):
 
 
 class WriteSkill(CommandHandler[SkillArguments, SkillWritten | OutputStream]):
-    """Write what an agent should know of nexus: a skill file, or a section of AGENTS.md.
+    """Write a skill file, or a section of AGENTS.md, for agents.
 
     It is generated from the commands that there are. A namespace is opened by its name.
     """

@@ -47,7 +47,7 @@ class TransportArguments(Arguments):
     """How the session is reached."""
 
     transport: TransportName | None = Field(
-        default=None, description="Reach the kernel this way; else as `session.transport` says, else the best way."
+        default=None, description="Reach the kernel this way; else by `session.transport`, else the best way."
     )
     poll_interval: float | None = Field(
         default=None, gt=0, le=60_000, description="Milliseconds between polls; without it each waits for what comes."
@@ -65,7 +65,7 @@ class StreamArguments(TransportArguments):
         default=None,
         gt=0,
         le=3_600_000,
-        description="Print at most every so many milliseconds: text is joined, other events are sampled, and told of.",
+        description="Print at most every N milliseconds: text is joined, other events sampled.",
     )
     format: Literal["json-raw", "json-compact"] = Field(
         default="json-raw", description="json-compact joins neighbouring pieces of text into one event."
