@@ -31,6 +31,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "BACKEND_UNAVAILABLE": 503,
     "STORAGE_LOCKED": 503,
     "STORAGE_FULL": 507,
+    # What was sent is not what was said; and what is kept is not what it was.
+    "CHECKSUM_MISMATCH": 409,
     "RATE_LIMITED": 429,
     "REQUEST_TOO_LARGE": 413,
     "REQUEST_SLOW": 408,

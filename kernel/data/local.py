@@ -14,8 +14,8 @@ from nexus.kernel.data.store import Draft, Survey
 from nexus.kernel.store.failures import told_as_storage
 from nexus.schemas.errors import (
     ChecksumMismatch,
+    Conflict,
     StorageCorrupt,
-    StorageFull,
     UploadExpired,
     UploadIncomplete,
 )
@@ -54,11 +54,18 @@ class LocalBlobs:
         return max(PART_BYTES, -(-wanted // CHUNK) * CHUNK)
 
     async def begin(self, upload_id: str, size: int) -> str:
-        """Return the upload's own id: nothing is written yet. Raises `StorageFull` when there is no room."""
+        """Return the upload's own id: nothing is written yet. Raises `Conflict` when there is no room for it."""
         with told_as_storage(self.folder):
             room = os.statvfs(self._drafts)
-        if room.f_bavail * room.f_frsize < size:
-            raise StorageFull(path=str(self.folder))
+        free = room.f_bavail * room.f_frsize
+        if free < size:
+            # The disk is not full, and what is asked for is at fault: it is nothing that the kernel failed at.
+            raise Conflict.because(
+                f"There is no room for {size} bytes: {free} are free.",
+                field="size",
+                free=free,
+                hint="nexus data dataset list --sort -size",
+            )
         return upload_id
 
     async def arrived(self, draft: Draft) -> frozenset[int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Shell
 
-SIZE = 100 * 1024 * 1024
+SIZE = 64 * 1024 * 1024
 MOMENTS = (1, 3)
 """Behind so many lines of events the processes are killed."""
 

@@ -91,7 +91,7 @@ async def test_a_cut_upload_is_found_again_by_the_next_kernel(data_folder: Path,
 async def test_bytes_that_are_others_than_was_said_are_not_kept(api: httpx.AsyncClient, data_folder: Path) -> None:
     upload = await begin(api, CONTENT)
     await send(api, CONTENT[::-1], upload["parts"])
-    wrong = refusal(await complete(api, upload, CONTENT), 502, "CHECKSUM_MISMATCH")
+    wrong = refusal(await complete(api, upload, CONTENT), 409, "CHECKSUM_MISMATCH")
     assert wrong["details"]["actual"] == sha256(CONTENT[::-1])
     refusal(await complete(api, upload, CONTENT), 409, "UPLOAD_EXPIRED")
     late = await api.put(upload["parts"][0]["url"], content=CONTENT)
@@ -177,7 +177,7 @@ async def test_damaged_bytes_are_found_by_verify(api: httpx.AsyncClient, push: P
     with kept(data_folder)[0].open("r+b") as file:
         file.seek(77)
         file.write(b"?")
-    refusal(await api.post(f"/api/data/datasets/{item['id']}/verify"), 502, "CHECKSUM_MISMATCH")
+    refusal(await api.post(f"/api/data/datasets/{item['id']}/verify"), 409, "CHECKSUM_MISMATCH")
     kept(data_folder)[0].unlink()
     refusal(await api.post(f"/api/data/datasets/{item['id']}/verify"), 502, "STORAGE_CORRUPT")
 
@@ -229,3 +229,9 @@ async def test_an_upload_that_was_finished_and_never_told_of_is_told_of_by_the_n
     item = answer(await complete(api, upload, CONTENT))
     assert (await bytes_of(api, item)).content == CONTENT
     assert drafts(data_folder) == []
+
+
+async def test_what_there_is_no_room_for_is_refused_before_a_byte_is_sent(api: httpx.AsyncClient) -> None:
+    body = {"name": "a", "filename": "a", "size": 5 * 1024**4}
+    refused = refusal(await api.post("/api/data/datasets/uploads", json=body), 409, "RESOURCE_CONFLICT")
+    assert 0 < refused["details"]["free"] < 5 * 1024**4

@@ -132,7 +132,7 @@ async def test_a_digest_that_is_claimed_is_not_believed(api: httpx.AsyncClient, 
     # Whoever knows a digest does not get the bytes by it.
     guess = await begin(api, b"x" * len(secret), "guess")
     await sent(guess["parts"], b"x" * len(secret))
-    refusal(await complete(api, guess, secret), 502, "CHECKSUM_MISMATCH")
+    refusal(await complete(api, guess, secret), 409, "CHECKSUM_MISMATCH")
     refusal(await complete(api, guess, secret), 409, "UPLOAD_EXPIRED")
     assert len(keys(objects)) == 1
 
