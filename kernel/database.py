@@ -5,9 +5,8 @@ from pathlib import Path
 
 from nexus.kernel.store.sqlite import SqliteStore
 from nexus.kernel.store.store import DatabaseAddress, Store
+from nexus.schemas.database import SCHEMES
 from nexus.schemas.errors import ConfigInvalid, ExtraMissing
-
-SCHEMES = ("postgresql", "postgres")
 
 
 async def open_store(path: Path, address: DatabaseAddress | None) -> Store:

@@ -42,6 +42,7 @@ from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
 from nexus.kernel.terminals.part import Terminals
+from nexus.schemas.errors import ConfigInvalid
 from nexus.schemas.kernel import LiveCounts
 from nexus.sessions.local import SessionHost
 
@@ -108,6 +109,8 @@ class Kernel:
             holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
             keys = Keys(data_folder, settings.secret)
             witness = Witness(store, Chain(keys))
+            if settings.database is not None:
+                await _refuse_other_secret(store, witness.chain)
             around = environment or least_environment()
             surroundings = Surroundings(
                 *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys)),
@@ -157,6 +160,16 @@ def _own(data_folder: Path, host: KernelHost) -> Ownership:
         data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_network(data_folder)
         return acquire(data_folder, host.socket)
+
+
+async def _refuse_other_secret(store: Store, chain: Chain) -> None:
+    # Another secret would refuse the sign-ins of the others' and seal the audit chain as none of them can verify.
+    if not await store.read(chain.fits):
+        raise ConfigInvalid.because(
+            f"Kernels that share {store.name} share a secret, and it was written to under another.",
+            field="NEXUS_SECRET",
+            hint="Give each of them the same NEXUS_SECRET.",
+        )
 
 
 async def _close(parts: Sequence[Part], store: Store | None, ownership: Ownership) -> None:

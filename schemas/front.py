@@ -1,6 +1,6 @@
 """The ways in that are commands themselves: what such a command is given, and what it hands back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -33,7 +33,10 @@ class McpOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How the kernel is opened to a network. Left out, a bound is the server's own default."""
+    """How the kernel is opened to a network. Left out, a bound is the server's own default.
+
+    With a `database_url` the state is on PostgreSQL; what that leaves out is in `database_environment`, PG… variables.
+    """
 
     host: str = "127.0.0.1"
     port: int = 3001
@@ -45,6 +48,8 @@ class ServeOptions:
     registration_open: bool = False
     open_metrics: bool = False
     secret: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    database_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Fronts(Protocol):

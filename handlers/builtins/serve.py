@@ -7,20 +7,25 @@ from pydantic import Field, StringConstraints
 
 from nexus.handlers.places import absolute
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext
+from nexus.schemas.database import DatabaseUrl
 from nexus.schemas.errors import (
+    BackendUnavailable,
     ConfigInvalid,
     Conflict,
+    ExtraMissing,
     FolderOwned,
     ResourceUnavailable,
     StorageLocked,
     StorageReadOnly,
     ValidationError,
+    VersionConflict,
 )
 from nexus.schemas.front import ServeOptions
 from nexus.schemas.model import Model
 from nexus.schemas.stream import OutputStream
 
 SECRET_VARIABLE = "NEXUS_SECRET"  # noqa: S105 -- a variable's name
+DATABASE_VARIABLE = "NEXUS_DATABASE_URL"
 LEAST_SECRET = 32
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=300)]
@@ -43,6 +48,10 @@ class ServeArguments(Arguments):
     )
     registration_open: bool | None = Field(default=None, description="Let anyone open an account.")
     open_metrics: bool = Field(default=False, description="Let anyone read /metrics.")
+    database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="PostgreSQL, in the place of SQLite, without a password: postgresql://USER@HOST/NAME.",
+    )
 
 
 class Served(Model):
@@ -56,8 +65,8 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
     """Open this machine's kernel to a network.
 
     Accounts, roles and bounds rule then, and nothing is open by itself. Until interrupted. Without an account there, a
-    set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret; the access
-    log goes to stderr, one JSON object a line.
+    set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret, and
+    NEXUS_DATABASE_URL that of serve.database_url. The access log goes to stderr, one JSON object a line.
     """
 
     path = ("serve",)
@@ -68,6 +77,7 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
     errors = (
         *(ResourceUnavailable, ConfigInvalid, Conflict, FolderOwned),
         *(ValidationError, StorageLocked, StorageReadOnly),
+        *(BackendUnavailable, ExtraMissing, VersionConflict),
     )
     examples = (Example(line="nexus serve --port 3001 --dry-run", shows="What would be served"),)
 
@@ -88,12 +98,22 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
                 registration_open=_or(given.registration_open, context, "serve.registration_open"),
                 open_metrics=given.open_metrics or context.config.get("serve.open_metrics").value,
                 secret=secret,
+                database_url=_database(context),
+                database_environment={
+                    name: value for name, value in context.environment.items() if name.startswith("PG")
+                },
             )
         )
 
 
 def _or(given: Any, context: ExecutionContext[Any], key: str) -> Any:
     return context.config.get(key).value if given is None else given
+
+
+def _database(context: ExecutionContext[ServeArguments]) -> str | None:
+    # The variable is no setting's: it may hold a password, and settings are shown.
+    given = context.args.database_url or context.environment.get(DATABASE_VARIABLE)
+    return given or context.config.get("serve.database_url").value
 
 
 def _file(given: str | None, context: ExecutionContext[Any], key: str) -> Path | None:

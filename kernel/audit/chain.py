@@ -49,6 +49,11 @@ class Chain:
             self._key = self._keys.key("audit")
         return self._key
 
+    def fits(self, connection: Connection) -> bool:
+        """Say whether the head, if there is one, was sealed by this chain's key."""
+        row = connection.execute(_SEAL).one_or_none()
+        return row is None or hmac.compare_digest(bytes(row.seal), seal_of(self.key, row.seq, bytes(row.hash)))
+
     def append(self, connection: Connection, facts: Mapping[str, Any]) -> int:
         """Add a record and return its seq; what is None is left out."""
         # Kernels that share a database take turns at the head; SQLite has one writer as it is.
@@ -73,6 +78,7 @@ def _clipped(value: Any) -> Any:
 
 
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == HEAD_ID).with_for_update()
+_SEAL = select(audit_head.c.seq, audit_head.c.hash, audit_head.c.seal).where(audit_head.c.id == HEAD_ID)
 _RECORD = insert(audit)
 _FIRST = insert(audit_head).values(id=HEAD_ID)
 _NEXT = update(audit_head).where(audit_head.c.id == HEAD_ID)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from nexus.schemas.database import DatabaseUrl
 from nexus.schemas.model import StrictModel
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
@@ -135,6 +136,9 @@ class ServeSettings(StrictModel):
         json_schema_extra={"variable": "NEXUS_REGISTRATION_OPEN"},
     )
     open_metrics: bool = Field(False, description="Let anyone read /metrics.")
+    database_url: DatabaseUrl | None = Field(
+        None, description="PostgreSQL, in the place of SQLite, without a password: postgresql://USER@HOST/NAME."
+    )
 
 
 class ClusterSettings(StrictModel):

@@ -93,17 +93,25 @@ class LocalKernel:
 
         wanted = settings_of(options)
         if self._kernel is None:
-            self.serves, self._settings = True, wanted
+            await self._open_to_serve(wanted)
         elif wanted != self._settings and wanted.decides:
             raise Conflict.because(
-                "The kernel is open already, and not by this secret.", hint="NEXUS_RESIDENT=0 nexus serve"
+                "The kernel is open already, and not with this secret or database.", hint="NEXUS_RESIDENT=0 nexus serve"
             )
-        await self.reached()
         if self._kernel is None:
             raise FolderOwned(
                 path=str(self._data_folder), pid=None, socket=str(self._owner), hint="nexus debug kernel stop"
             )
         return Serving(call, self._kernel, options)
+
+    async def _open_to_serve(self, wanted: "KernelSettings") -> None:
+        self.serves, self._settings = True, wanted
+        try:
+            await self.reached()
+        except BaseException:
+            # The next command's kernel is not opened as a server that could not be wanted it.
+            self.serves, self._settings = False, None
+            raise
 
     async def reached(self) -> Way:
         """Return the way that is open now, opened if need be. Raises as `way` does."""

@@ -14,6 +14,7 @@ from nexus.kernel.server.face import NetworkFace
 from nexus.kernel.server.options import ServerOptions
 from nexus.kernel.server.server import NetworkServer
 from nexus.kernel.settings import KernelSettings
+from nexus.kernel.store.store import DatabaseAddress
 from nexus.output.log import log_line
 from nexus.output.render import json_line
 from nexus.schemas.envelope import new_request_id, success
@@ -29,7 +30,10 @@ END_SECONDS = 2.5
 
 def settings_of(options: ServeOptions) -> KernelSettings:
     """Return what the kernel is opened with."""
-    return KernelSettings(secret=options.secret)
+    address = None
+    if options.database_url is not None:
+        address = DatabaseAddress(options.database_url, options.database_environment)
+    return KernelSettings(secret=options.secret, database=address)
 
 
 class Serving:

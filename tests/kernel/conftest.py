@@ -21,6 +21,7 @@ ON_BOTH = {
     "kernel/test_projects.py",
     "kernel/test_chats.py",
     "kernel/test_templates.py",
+    "kernel/accounts/test_signing.py",
     "kernel/api/test_requests.py",
     "kernel/network/test_servers.py",
     "kernel/data/test_data.py",

@@ -14,6 +14,8 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.server.face import NetworkFace
 from nexus.kernel.server.options import ServerOptions
 from nexus.kernel.server.server import NetworkServer
+from nexus.kernel.settings import KernelSettings
+from nexus.kernel.store.store import DatabaseAddress
 from tests.kernel.answers import answer
 
 PASSWORD = "correct horse battery"
@@ -60,9 +62,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, **options: Any) -> AsyncIterator[Running]:
+async def running(folder: Path, database: DatabaseAddress | None = None, **options: Any) -> AsyncIterator[Running]:
     """Open a kernel on a folder, and to the loopback."""
-    kernel = await Kernel.open(folder, OneShotHost())
+    kernel = await Kernel.open(folder, OneShotHost(), settings=KernelSettings(database=database))
     bounds = ServerOptions(**options)
     log: list[dict[str, Any]] = []
     face = NetworkFace(kernel.app.app, kernel.accounts.access, bounds, log.append, lambda: (1, {"sessions": 0}))
