@@ -311,6 +311,19 @@ def test_a_database_that_a_newer_nexus_wrote_is_left_alone(cluster: Cluster, sta
     assert "Update Nexus" in refused.value.entry().details["hint"]
 
 
+async def test_a_schema_of_ones_own_leaves_the_rest_of_a_database_alone(cluster: Cluster) -> None:
+    address = cluster.database("template0")
+    with psycopg.connect(address.url) as connection:
+        connection.execute("CREATE TABLE public.alembic_version AS SELECT 'somebody else''s' AS version_num")
+        connection.execute("CREATE SCHEMA own")
+    store = PostgresqlStore.open(DatabaseAddress(f"{address.url}&options=-csearch_path%3Down"))
+    await add(store)
+    await store.close()
+    with psycopg.connect(address.url) as connection:
+        assert connection.execute("SELECT name FROM own.templates").fetchall() == [("x",)]
+        assert connection.execute("SELECT version_num FROM public.alembic_version").fetchone() == ("somebody else's",)
+
+
 def test_a_database_in_another_encoding_is_refused(cluster: Cluster) -> None:
     cluster.run("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     with pytest.raises(NexusError, match="LATIN1"):
