@@ -33,6 +33,8 @@ ALIASES: dict[str, str] = {
     **{f"data dataset {habit}": f"data dataset {action}" for habit, action in _HABITS.items()},
     **{f"data artifact {habit}": f"data artifact {action}" for habit, action in _HABITS.items()},
     "agent terminal session": "agent terminal open",
+    "login": "settings auth login",
+    "logout": "settings auth logout",
 }
 """Other names for canonical paths: the habits that people have."""
 

@@ -1,0 +1,250 @@
+"""A table of attacks on a real server, each a test: none of them gets in, and none brings it down."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jwt
+import pytest
+import websockets
+
+from nexus.kernel.accounts.tokens import AUDIENCE, ISSUER
+from nexus.kernel.api.endpoint import Endpoint
+from tests.kernel.answers import answer, make_project, refusal
+from tests.kernel.server.running import Running, running
+
+
+def part(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+async def forged(server: Running) -> dict[str, tuple[str, str]]:
+    """Return tokens that must not be taken, with the code that each is refused by."""
+    await server.user("anna", "admin")
+    good = (await server.login("anna"))["accessToken"]
+    key = server.kernel.accounts.access._keys.key("tokens")
+    claims = jwt.decode(good, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
+    now = int(time.time())
+
+    def signed(by: bytes = key, algorithm: str = "HS256", **changes: Any) -> str:
+        told = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return jwt.encode(told, by, algorithm=algorithm)
+
+    head, body, _ = good.split(".")
+    none = f"{part({'alg': 'none', 'typ': 'JWT'})}.{body}."
+    # RS256 in the header, signed as HS256 by what an attacker may know: the confusion of algorithms.
+    confused_head = part({"alg": "RS256", "typ": "JWT"})
+    mac = hmac.digest(key, f"{confused_head}.{body}".encode(), hashlib.sha256)
+    confused = f"{confused_head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    invalid = "AUTHENTICATION_INVALID"
+    return {
+        "none": (none, invalid),
+        "none in capitals": (f"{part({'alg': 'NONE'})}.{body}.", invalid),
+        "no signature": (f"{head}.{body}.", invalid),
+        "another algorithm, rightly signed": (signed(algorithm="HS384"), invalid),
+        "confused algorithms": (confused, invalid),
+        "another key": (signed(by=b"x" * 32), invalid),
+        "an empty key": (signed(by=b"\0"), invalid),
+        "expired": (signed(exp=now - 60, iat=now - 120), "TOKEN_EXPIRED"),
+        "another audience": (signed(aud="somebody-else"), invalid),
+        "another issuer": (signed(iss="somebody-else"), invalid),
+        "no end": (signed(exp=None), invalid),
+        "of an earlier generation": (signed(gen=0), invalid),
+        "of a sign-in that is over": (signed(fam="sig_none"), invalid),
+        "of nobody": (signed(sub="usr_none"), invalid),
+        "odd claims": (signed(gen="1"), invalid),
+        "a refresh token": ((await server.login("anna"))["refreshToken"], invalid),
+        "too long": ("x" * 5000, invalid),
+        "empty words": ("..", invalid),
+    }
+
+
+async def test_a_forged_token_gets_nobody_in(server: Running) -> None:
+    for name, (token, code) in (await forged(server)).items():
+        for path in ("/api/projects", "/api/auth/me"):
+            refused = await server.client(token).get(path)
+            assert refused.status_code == 401, (name, refused.text)
+            assert refused.json()["error"]["code"] == code, name
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+    basic = await server.client(authorization="Basic YW5uYTp4").get("/api/projects")
+    refusal(basic, 401, "AUTHENTICATION_INVALID")
+
+
+async def test_a_socket_wants_a_token_and_a_page_of_its_own_origin(server: Running) -> None:
+    token = {"authorization": f"Bearer {await viewer_token(server)}"}
+    url = server.url.replace("http", "ws") + "/kernel"
+    for headers, status in (
+        ({"authorization": "Bearer none"}, 401),
+        ({**token, "origin": "https://evil.example"}, 403),
+        ({**token, "origin": "null"}, 403),
+        ({**token, "origin": server.url + ".evil.example"}, 403),
+    ):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(url, additional_headers=headers, proxy=None):
+                pass
+        assert refused.value.response.status_code == status, headers
+    async with websockets.connect(url, additional_headers={**token, "origin": server.url}, proxy=None) as connection:
+        await connection.send('{"type":"ping","id":"1"}')
+        assert json.loads(await asyncio.wait_for(connection.recv(), 30))["type"] == "pong"
+    # Without a token a socket opens for nothing: each of its commands is refused.
+    async with websockets.connect(url, proxy=None) as connection:
+        await connection.send('{"type":"session.list","id":"1"}')
+        told = json.loads(await asyncio.wait_for(connection.recv(), 30))
+        assert told["error"]["code"] == "AUTHENTICATION_REQUIRED"
+
+
+async def viewer_token(server: Running) -> str:
+    await server.user("vera", "viewer")
+    return str((await server.login("vera"))["accessToken"])
+
+
+async def test_pages_of_another_origin_may_not_ask_unless_named(tmp_path: Path) -> None:
+    evil, friend = {"origin": "https://evil.example"}, {"origin": "https://friend.example"}
+    async with running(tmp_path / "data", origins=frozenset({friend["origin"]})) as server:
+        anna = await server.signed_in("anna", "member")
+        assert (await anna.post("/api/projects", json={"name": "x"}, headers=evil)).status_code == 403
+        read = await anna.get("/api/projects", headers=evil)
+        assert "access-control-allow-origin" not in read.headers
+        assert (await anna.options("/api/projects", headers=evil)).status_code == 403
+        asked = await anna.options("/api/projects", headers=friend)
+        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, friend["origin"])
+        made = await anna.post("/api/projects", json={"name": "y"}, headers=friend)
+        assert answer(made, 201)
+        assert made.headers["access-control-allow-origin"] == friend["origin"]
+        assert "access-control-allow-credentials" not in made.headers
+
+
+TRAVERSALS = (
+    "..",
+    "../../etc/passwd",
+    "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "..%2f..%2fetc%2fpasswd",
+    "/etc/passwd",
+    "%00",
+)
+
+
+async def test_no_path_parameter_leads_out(server: Running) -> None:
+    admin = await server.signed_in("root", "admin")
+    project = await make_project(server.owner)
+    for route in server.kernel.app.routes:
+        if not isinstance(getattr(route, "app", None), Endpoint) or "{" not in route.path:
+            continue
+        attempt = TRAVERSALS[2]
+        path = route.path.replace("{id}", attempt).replace("{role}", attempt).replace("{message}", attempt)
+        for method in {"GET", "DELETE"} & route.app.operations.keys():
+            told = await admin.request(method, path)
+            assert told.status_code in (404, 405, 409, 422), (method, path, told.text)
+            assert "root:" not in told.text
+    for attempt in TRAVERSALS:
+        query = {"projectId": project["id"], "path": attempt}
+        told = await admin.get("/api/files/content", params=query)
+        assert told.status_code in (404, 422), told.text
+        assert "root:" not in told.text
+
+
+async def test_what_is_sent_begins_no_line_and_no_header_of_its_own(server: Running) -> None:
+    anyone = server.client()
+    odd = quote("x\r\nset-cookie: a=b\r\n\r\nHTTP/1.1 200 OK")
+    told = await anyone.get(f"/nothing/{odd}", headers={"x-request-id": "fine"})
+    assert told.headers["x-request-id"] == "fine"
+    assert "set-cookie" not in told.headers
+    await anyone.post("/api/auth/login", json={"name": 'a","user":"root"\n{"seq":1', "password": "wrong password"})
+    assert all("\n" not in json.dumps(line) for line in server.log)
+    records = answer(await server.owner.get("/api/audit"))["items"]
+    assert records[0]["user"] == "anonymous"
+    assert answer(await server.owner.get("/api/audit/verify"))["intact"]
+
+
+async def test_a_token_in_a_url_is_refused_and_not_written_down(server: Running) -> None:
+    anyone = server.client()
+    for name in ("access_token", "token", "api_key", "Authorization"):
+        refused = await anyone.get("/health", params={name: "very-secret"})
+        refusal(refused, 422, "VALIDATION_ERROR")
+        assert "very-secret" not in refused.text
+    await anyone.get("/api/projects", params={"filter": "very-secret"})
+    assert "very-secret" not in json.dumps(server.log)
+
+
+async def raw(server: Running, sent: bytes, *, most: float = 60.0) -> bytes:
+    """Send bytes and return all that comes until the server closes."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(sent)
+        await writer.drain()
+        return await asyncio.wait_for(reader.read(), most)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_what_is_too_large_too_slow_or_no_http_is_cut(tmp_path: Path) -> None:
+    async with running(tmp_path / "data", body_bytes=2000, head_seconds=2, body_seconds=2) as server:
+        await server.user("anna", "member")
+        token = (await server.login("anna"))["accessToken"]
+        large = await server.client(token).post("/api/projects", content=b"x" * 3000)
+        refusal(large, 413, "REQUEST_TOO_LARGE")
+
+        # By its pieces, without a length.
+        head = f"POST /api/projects HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n".encode()
+        piece = b"3e8\r\n" + b"x" * 1000 + b"\r\n"
+        told = await raw(server, head + b"transfer-encoding: chunked\r\n\r\n" + piece * 3)
+        assert told.startswith(b"HTTP/1.1 413")
+        assert (await server.client().get("/api/projects", params={"filter": "x" * 20_000})).status_code == 413
+        # A head that never ends, a body that never comes, and noise.
+        assert await raw(server, b"GET /health HTTP/1.1\r\nhost: x\r\n") == b""
+        head = (
+            f"POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\nauthorization: Bearer {token}\r\n\r\n"
+        )
+        assert (await raw(server, head.encode() + b"{")).startswith(b"HTTP/1.1 408")
+        assert (await raw(server, b"\0\1\2 noise\r\n\r\n")).startswith(b"HTTP/1.1 400")
+        two_lengths = b"content-length: 3\r\ncontent-length: 4\r\n"
+        smuggled = b"GET /health HTTP/1.1\r\nhost: x\r\n" + two_lengths + b"\r\n0\r\n\r\n"
+        assert (await raw(server, smuggled)).startswith(b"HTTP/1.1 400")
+        answer(await server.client().get("/health"))
+        assert {"size", "slow"} <= server.face.metrics.refused.keys()
+
+
+async def test_who_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> None:
+    async with running(tmp_path / "data", minute_rate=60) as server:
+        anyone = server.client()
+        answers = [await anyone.get("/health") for _ in range(15)]
+        refused = [each for each in answers if each.status_code == 429]
+        assert refused
+        assert refusal(refused[0], 429, "RATE_LIMITED")["details"]["retryAfterMs"] <= 1001
+        assert refused[0].headers["retry-after"] == "1"
+        # Another caller has a measure of its own.
+        answer(await server.owner.get("/health"))
+
+
+async def test_the_metrics_are_for_who_may_read_them_and_are_as_prometheus_reads(server: Running) -> None:
+    anyone, root = server.client(), await server.signed_in("root", "admin")
+    refusal(await anyone.get("/metrics"), 401, "AUTHENTICATION_REQUIRED")
+    await root.get("/api/projects")
+    told = await root.get("/metrics")
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = told.text.splitlines()
+    assert 'nexus_requests_total{method="GET",operation="agent.project.list",status="200"} 1' in lines
+    assert all(line.startswith("#") or float(line.rpartition(" ")[2]) >= 0 for line in lines)
+    answer(await anyone.get("/health"))
+
+
+async def test_a_route_that_does_not_check_callers_is_the_owners_alone(server: Running) -> None:
+    from starlette.routing import Route
+
+    checked = [route for route in server.kernel.app.routes if getattr(route, "checks_callers", False)]
+    assert {"/kernel", "/oauth/token", "/device"} <= {route.path for route in checked}
+    others = [
+        route.path
+        for route in server.kernel.app.routes
+        if route not in checked and not isinstance(getattr(route, "app", None), Endpoint) and isinstance(route, Route)
+    ]
+    assert set(others) <= {"/openapi.json"}
