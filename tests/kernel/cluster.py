@@ -84,14 +84,16 @@ class Cluster:
 
 @contextmanager
 def running(programs: Path) -> Iterator[Cluster]:
-    """Make a server and run it; it is ended before this returns, and by the kernel if this process is killed."""
+    """Make a server and run it; it is ended before this returns, and by the kernel if this process is killed.
+
+    It believes whoever reaches its socket, and the folder lets nobody else in.
+    """
     folder = Path(tempfile.mkdtemp(prefix="nexus-pg-"))
     account: list[str] = []
     if os.geteuid() == 0:
         # The server does not run as root.
         shutil.chown(folder, "postgres", "postgres")
         account = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        folder.chmod(0o755)
     as_owner = ["setpriv", *account, "--pdeathsig", "INT", "--"]
     data = folder / "data"
     try:

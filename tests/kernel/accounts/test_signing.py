@@ -3,17 +3,15 @@
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from nexus.kernel.accounts import families
 from nexus.kernel.store.account_tables import api_keys, token_families, users
-from nexus.kernel.store.schema import metadata
-from nexus.kernel.store.sqlite import SqliteStore
 from tests.kernel.answers import answer, refusal
+from tests.kernel.kept import everything_kept
 from tests.kernel.server.running import PASSWORD, Running, running
 
 
@@ -111,19 +109,11 @@ async def test_signing_out_ends_the_tokens_at_once(server: Running) -> None:
     assert answer(await server.client().post("/api/auth/logout", json=by_token))["ended"] == 1
 
 
-def everything(connection: Connection) -> list[Any]:
-    return [list(connection.execute(select(table))) for table in metadata.sorted_tables]
-
-
 async def test_what_is_kept_of_passwords_tokens_and_keys_gives_none_of_them_away(server: Running) -> None:
     anna = await server.signed_in("anna", "admin")
     key = answer(await anna.post("/api/auth/keys", json={"name": "ci"}), 201)
     tokens = await server.login("anna")
-    store = server.kernel._store
-    if isinstance(store, SqliteStore):
-        kept = store.path.read_bytes() + Path(f"{store.path}-wal").read_bytes()
-    else:
-        kept = repr(await store.read(everything)).encode()
+    kept = await everything_kept(server.kernel._store)
     for secret in (PASSWORD, key["key"].rpartition(".")[2], tokens["refreshToken"].rpartition(".")[2]):
         assert secret.encode() not in kept
     row = await server.kernel._store.read(lambda c: c.execute(select(users.c.password)).scalar_one())

@@ -253,6 +253,35 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+WITHOUT_DRIVER = """
+import asyncio, sys
+from pathlib import Path
+from nexus.kernel.database import open_store
+from nexus.kernel.host import OneShotHost
+from nexus.kernel.kernel import Kernel
+from nexus.kernel.store.store import DatabaseAddress
+from nexus.schemas.errors import ExtraMissing
+
+async def main():
+    kernel = await Kernel.open(Path(sys.argv[1]), OneShotHost())
+    await kernel.close()
+    assert not {"psycopg", "nexus.kernel.postgresql"} & sys.modules.keys()
+    sys.modules["psycopg"] = None
+    try:
+        await open_store(Path(sys.argv[1]) / "unused.db", DatabaseAddress("postgresql:///x"))
+    except ExtraMissing as missing:
+        print(missing.entry().details["hint"])
+
+asyncio.run(main())
+"""
+
+
+def test_the_driver_is_wanted_for_an_address_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_DRIVER, str(tmp_path / "data")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.stdout == "pip install 'nexus-cli[postgresql]'\n", run.stderr
+
+
 @pytest.mark.parametrize(
     "url",
     [

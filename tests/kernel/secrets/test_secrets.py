@@ -21,6 +21,7 @@ from nexus.kernel.store.account_tables import secrets
 from nexus.schemas.errors import StorageCorrupt
 from tests.kernel.answers import answer, make_project, refusal
 from tests.kernel.holder.programs import end as end_holder
+from tests.kernel.kept import everything_kept
 
 VALUE = "correct-horse-battery"
 
@@ -55,8 +56,7 @@ async def test_a_value_is_never_told_nor_kept_as_it_is(api: httpx.AsyncClient, k
     assert rotated["version"] == 3
     listed = await api.get("/api/secrets")
     assert [each["name"] for each in answer(listed)["items"]] == ["API_KEY"]
-    path = kernel._store.path
-    for text in (made.text, listed.text, path.read_bytes(), Path(f"{path}-wal").read_bytes()):
+    for text in (made.text, listed.text, await everything_kept(kernel._store)):
         assert (VALUE if isinstance(text, str) else VALUE.encode()) not in text
     refusal(await api.put("/api/secrets/not-a-name", json={"value": "x"}), 422, "VALIDATION_ERROR")
     refusal(await api.post("/api/secrets/NONE/rotate", json={}), 404, "RESOURCE_NOT_FOUND")
