@@ -70,9 +70,9 @@ __all__ = [
 class Arguments(StrictModel):
     """The base of every argument model: one source for flags, validation, help and JSON Schema.
 
-    A field is the flag `--field-name`. `json_schema_extra` may say: `positional` (taken by place), `short` (one
-    letter), `aliases` (other long flags), `secret` (never from argv), `stdin` (`-` reads standard input), `rest`
-    (takes every remaining word, those after `--` included).
+    A field is the flag `--field-name`. `json_schema_extra` may say: `positional` (taken by place; with `flag` by
+    its flag too), `short` (one letter), `aliases` (other long flags), `secret` (never from argv), `stdin` (`-` reads
+    standard input), `rest` (takes every remaining word, those after `--` included).
     """
 
 

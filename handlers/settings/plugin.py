@@ -61,7 +61,12 @@ class ListPlugins(CommandHandler[ListArguments, Page[Plugin]]):
 
 
 class PluginArguments(Arguments):
-    name: str = Field(min_length=1, max_length=200, description="The plugin.", json_schema_extra={"short": "n"})
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="The plugin.",
+        json_schema_extra={"positional": True, "flag": True, "short": "n"},
+    )
 
 
 class ViewPlugin(CommandHandler[PluginArguments, PluginView]):

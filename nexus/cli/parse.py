@@ -254,7 +254,7 @@ def _parser_of(spec: CommandSpec, flags: frozenset[str]) -> click.Command:
 
 def _build_parser(spec: CommandSpec, flags: AbstractSet[str] | None = None) -> click.Command:
     params = [
-        _parameter(option, prefix + option.name)
+        _parameter(option, prefix + option.name, by_place=option.positional and not _given_by_flag(option, flags))
         for prefix, options in (("", spec.options), (_GLOBAL, GLOBAL_OPTIONS))
         for option in options
         if flags is None or option.positional or not flags.isdisjoint(option.flags)
@@ -262,8 +262,13 @@ def _build_parser(spec: CommandSpec, flags: AbstractSet[str] | None = None) -> c
     return click.Command(" ".join(spec.path), params=params, add_help_option=False)
 
 
-def _parameter(option: OptionSpec, name: str) -> click.Parameter:
-    if option.positional:
+def _given_by_flag(option: OptionSpec, flags: AbstractSet[str] | None) -> bool:
+    """Say whether an argument that may be given by place or by flag is given by its flag."""
+    return flags is not None and not flags.isdisjoint(option.flags)
+
+
+def _parameter(option: OptionSpec, name: str, *, by_place: bool) -> click.Parameter:
+    if by_place:
         many = option.kind == "list"
         return click.Argument([name], required=False, nargs=-1 if many else 1, type=_RAW)
     if option.kind == "boolean":

@@ -60,7 +60,7 @@ def _option(name: str, field: FieldInfo) -> OptionSpec:
     word = name.rstrip("_").replace("_", "-")
     default = None if field.default is PydanticUndefined else field.get_default(call_default_factory=True)
     flags: list[str] = []
-    if not extra.get("positional"):
+    if not extra.get("positional") or extra.get("flag"):
         flags = [f"--{word}"]
         if kind == "boolean" and default is not False:
             flags.append(f"--no-{word}")
