@@ -33,6 +33,7 @@ from nexus.kernel.projects.roadmaps import Roadmaps
 from nexus.kernel.projects.watch import RoadmapWatch
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.secrets_part import SecretsPart
+from nexus.kernel.sessions.driver import DriverFactory
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
 from nexus.kernel.settings import KernelSettings, ObjectStore
@@ -45,6 +46,7 @@ from nexus.kernel.terminals.part import Terminals
 from nexus.schemas.errors import ConfigInvalid
 from nexus.schemas.kernel import LiveCounts
 from nexus.sessions.local import SessionHost
+from nexus.sessions.types import SessionType
 
 DATABASE_NAME = "nexus.db"
 HOLDER_NAME = "holder"
@@ -139,6 +141,11 @@ class Kernel:
     def owners_sessions(self) -> SessionHost:
         """The same for the owner's commands: what they change is written down."""
         return next(part.owners for part in self._parts if isinstance(part, SessionsPart))
+
+    def bring(self, types: Callable[[str], SessionType | None], drivers: Callable[[str], DriverFactory | None]) -> None:
+        """Ask these for the session types and drivers that the parts have not: its host brings those of plugins."""
+        sessions = next(part.sessions for part in self._parts if isinstance(part, SessionsPart))
+        sessions.types.more, sessions.drivers.more = types, drivers
 
     @property
     def accounts(self) -> Accounts:

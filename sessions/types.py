@@ -1,6 +1,6 @@
 """Session types as declarations: what each needs, what it can do, over what it may be reached."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -113,6 +113,8 @@ class SessionTypes:
     """The types that are known: the built-in ones, and what plugins add."""
 
     known: dict[str, SessionType] = field(default_factory=lambda: {each.name: each for each in BUILT_IN})
+    more: Callable[[str], SessionType | None] = field(default=lambda _name: None)
+    """Finds a type that is not among them: one of a plugin."""
 
     def add(self, session_type: SessionType) -> None:
         """Add a type. Raises ValueError when its name is taken."""
@@ -122,7 +124,7 @@ class SessionTypes:
 
     def get(self, name: str) -> SessionType:
         """Return a type. Raises ValidationError with the names that there are."""
-        found = self.known.get(name)
+        found = self.known.get(name) or self.more(name)
         if found is None:
             raise ValidationError.because(
                 f"There is no session type {name!r}.", field="type", expected=sorted(self.known)

@@ -88,6 +88,8 @@ class Drivers:
 
     known: dict[str, DriverFactory] = field(default_factory=dict)
     ready: Callable[[], Awaitable[None]] = field(default=_nothing)
+    more: Callable[[str], DriverFactory | None] = field(default=lambda _name: None)
+    """Finds the driver of a type that none of the parts brought: a plugin's."""
 
     def add(self, session_type: str, factory: DriverFactory) -> None:
         """Bring the driver of a type. Raises ValueError when it has one."""
@@ -97,7 +99,7 @@ class Drivers:
 
     def get(self, session_type: str) -> DriverFactory:
         """Return the factory of a type. Raises ResourceUnavailable when nobody brought one."""
-        factory = self.known.get(session_type)
+        factory = self.known.get(session_type) or self.more(session_type)
         if factory is None:
             raise ResourceUnavailable.because(
                 f"Nothing here can open sessions of type {session_type}.", session_type=session_type

@@ -18,6 +18,7 @@ from nexus.registry.registry import HandlerRegistry
 from nexus.schemas.errors import ConfigInvalid, NexusError, PluginConflict, PluginInvalid, PluginUntrusted
 from nexus.schemas.plugin import PluginProblem, PluginState
 from nexus.schemas.specification import CommandPath, CommandSpec, GroupSpec, Node
+from nexus.sessions.types import BUILT_IN
 
 LOCAL_VERSION = Version.parse(__version__.partition("+")[0])
 
@@ -140,6 +141,7 @@ class _Admission:
     def _pass(self, entries: Sequence[Entry]) -> list[Entry]:
         decided = list(entries)
         claims: dict[tuple[str, str], str] = {("output format", name): "nexus" for name in OUTPUT_FORMATS}
+        claims |= {("session type", each.name): "nexus" for each in BUILT_IN}
         claims |= {("scheme of servers", name): "nexus" for name in ("http", "https", "ws", "wss", "file")}
         for place, entry in enumerate(decided):
             if entry.state != "active" or entry.manifest is None:
@@ -174,6 +176,7 @@ def _claims(manifest: Manifest) -> list[tuple[str, str]]:
     claimed = [("command", " ".join(path)) for path, _ in manifest.actions()]
     claimed += [("output format", name) for name in manifest.contributes.output_formats]
     claimed += [("authentication method", name) for name in manifest.contributes.authentication]
+    claimed += [("session type", name) for name in manifest.contributes.session_types]
     claimed += [("scheme of servers", name) for name in manifest.contributes.backends]
     claimed += [("scheme of servers", name) for name in manifest.contributes.transports]
     claimed += [("template of a human answer", name) for name in manifest.contributes.templates.human]

@@ -68,10 +68,10 @@ class Conversation:
         while True:
             message = await self.worker.receive()
             kind = message.get("is")
-            if kind == "log":
+            if kind == "api":
+                await self.worker.send({"do": "answer", **await self._call(message)})
+            elif kind == "log":
                 await self._tell(str(message.get("level")), str(message.get("message")))
-            elif kind == "api":
-                await self.worker.send(await self._call(message))
             elif kind == "event":
                 yield message
             elif kind == "result":

@@ -200,6 +200,12 @@ class Contribution(StrictModel):
     call: Reference
 
 
+class SessionKind(Contribution):
+    """A session type: the function yields the events of a session, and takes input from `context.inputs()`."""
+
+    capabilities: list[Literal["send", "interrupt"]] = Field(default_factory=list, max_length=2)
+
+
 class Templates(StrictModel):
     """Files of the plugin that take the place of what is built in, by the path of a command with dots."""
 
@@ -218,6 +224,7 @@ class Contributions(StrictModel):
     authentication: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
     backends: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
     transports: dict[Name, Contribution] = Field(default_factory=dict, max_length=20)
+    session_types: dict[Name, SessionKind] = Field(default_factory=dict, max_length=20)
 
 
 class Manifest(StrictModel):

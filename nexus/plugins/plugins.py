@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nexus.plugins.catalog import Catalog, compiled, file_for, find, load
+from nexus.plugins.catalog import Catalog, Known, compiled, file_for, find, load
 from nexus.plugins.discovery import Root, roots_for
 from nexus.schemas.command import Folders
 
@@ -71,8 +71,17 @@ class Plugins:
     def _remember(self, roots: tuple[Root, ...], catalog: Catalog) -> Catalog:
         if len(self._catalogs) >= MOST_CATALOGS:
             self._catalogs.clear()
+        self._catalogs.pop(roots, None)
         self._catalogs[roots] = catalog
         return catalog
+
+    def session_type(self, name: str) -> tuple[Catalog, Known, dict[str, Any]] | None:
+        """Return the active plugin that brings a session type, with its declaration, as commands last saw them."""
+        for catalog in reversed(self._catalogs.values()):
+            for known, kinds in catalog.contributing("contributes", "sessionTypes"):
+                if name in kinds:
+                    return catalog, known, kinds[name]
+        return None
 
     async def close(self) -> None:
         """End the workers."""

@@ -77,7 +77,7 @@ class PluginRunner:
         if not command.action.streams:
             return await self._answered(command, known, context, request)
         held = AsyncExitStack()
-        stream = PluginStream(await self._conversation(known, context, held, command), request, held, self._pool.later)
+        stream = PluginStream(await self.conversation(known, context, held, command), request, held, self._pool.later)
         return await _collected(stream) if getattr(context.args, COLLECT, False) is True else stream
 
     async def call(self, known: Known, reference: str, given: dict[str, Any], context: Caller, seconds: float) -> Any:
@@ -86,16 +86,9 @@ class PluginRunner:
         It waits for no worker that its commands hold. Raises as `run` does, `TimeoutExceeded` when the function takes
         longer than `seconds`.
         """
-        around = self._surroundings(known, context)
-        request: Message = {
-            "do": "call",
-            "call": reference,
-            "given": given,
-            "context": around,
-            "environment": around["environment"],
-        }
+        request = self.request(known, reference, given, context)
         async with AsyncExitStack() as held:
-            conversation = await self._conversation(known, context, held, waits=False)
+            conversation = await self.conversation(known, context, held, waits=False)
             try:
                 async with asyncio.timeout(seconds):
                     return (await conversation.ask(request)).get("value")
@@ -112,12 +105,11 @@ class PluginRunner:
         kept = self._pool.held.get(key)
         if kept is not None and kept[0].alive:
             return kept[1]
-        around = self._surroundings(known, context)
-        request: Message = {"do": "call", "call": reference, "given": given, "context": around}
+        request = self.request(known, reference, given, context)
         async with AsyncExitStack() as held:
-            conversation = await self._conversation(known, context, held, waits=False)
+            conversation = await self.conversation(known, context, held, waits=False)
             async with asyncio.timeout(seconds):
-                value = (await conversation.ask({**request, "environment": around["environment"]})).get("value")
+                value = (await conversation.ask(request)).get("value")
             # It stays lent: nobody else is given it, and the pool ends it with all others.
             held.pop_all()
         self._pool.held[key] = (conversation.worker, value)
@@ -129,7 +121,7 @@ class PluginRunner:
         seconds = command.action.timeout
         try:
             async with asyncio.timeout(seconds), AsyncExitStack() as held:
-                answer = await (await self._conversation(known, context, held, command)).ask(request)
+                answer = await (await self.conversation(known, context, held, command)).ask(request)
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds or 0.0, plugin=known.name) from error
         value = answer.get("value")
@@ -145,7 +137,13 @@ class PluginRunner:
         message = answer.get("message")
         return Outcome(value, message=str(message) if message else None, context_update=_update(answer, known.name))
 
-    async def _conversation(
+    def request(self, known: Known, reference: str, given: dict[str, Any], context: Caller) -> Message:
+        """Return the request that calls a function which is no command's."""
+        around = self._surroundings(known, context)
+        environment = around["environment"]
+        return {"do": "call", "call": reference, "given": given, "context": around, "environment": environment}
+
+    async def conversation(
         self,
         known: Known,
         context: Caller,
@@ -154,6 +152,7 @@ class PluginRunner:
         *,
         waits: bool = True,
     ) -> Conversation:
+        """Lend a worker and return what talks with it; it is given back when `held` is closed."""
         spec = worker_spec(known, self._folders.data, context.cwd, context.environment)
         await self._verify(known, spec)
         worker = await held.enter_async_context(self._pool.borrow(spec, waits=waits))

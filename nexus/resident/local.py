@@ -53,6 +53,8 @@ class LocalKernel:
         self._to_kernel = LocalWay(self)
         self._settings: KernelSettings | None = None
         self.serves = False
+        self.brings: Callable[[Kernel], None] | None = None
+        """Is given the kernel when this process has opened it, for what the process brings to it."""
 
     async def way(self) -> Way:
         """Return how to reach the kernel. Raises storage errors, `VersionConflict`, `BackendUnavailable`."""
@@ -162,6 +164,8 @@ class LocalKernel:
                     ) from owned
                 await asyncio.sleep(0.02)
             else:
+                if self.brings is not None:
+                    self.brings(self._kernel)
                 return AppWay(self._kernel.app)
 
     async def _own(self) -> "Kernel":

@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     from nexus.cli.run import run
     from nexus.dispatch.runtime import Runtime
     from nexus.fronts import CommandFronts
+    from nexus.resident.brings import bring_sessions
 
     folders = Folders.of(command.places)
     door: Door | None = None
@@ -85,6 +87,7 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
 
     kernel = LocalKernel(folders.data, host, setting)
     runtime = Runtime(kernel, folders, CommandFronts)
+    kernel.brings = partial(bring_sessions, runtime.plugins)
     stdout = ProcessOutput(private, is_terminal=os.isatty(private))
     try:
         status = await run(_call(command, stdout, signals), runtime)

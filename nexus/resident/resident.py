@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,8 +154,10 @@ class Resident:
             from nexus.cli import run  # noqa: F401 -- read into the cache of modules
             from nexus.dispatch.runtime import Runtime
             from nexus.fronts import CommandFronts
+            from nexus.resident.brings import bring_sessions
 
             self._runtime = Runtime(self._kernel, self._folders, CommandFronts)
+            self._kernel.brings = partial(bring_sessions, self._runtime.plugins)
             asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle)
         return self._runtime
 

@@ -1,6 +1,6 @@
 """What the functions of a plugin are given, and what they may answer with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ class Asks(Protocol):
 
     def tell(self, message: dict[str, Any]) -> None:
         """Say something."""
+        ...
+
+    def inputs(self) -> Iterator[str]:
+        """Yield what a session is sent."""
         ...
 
 
@@ -73,6 +77,10 @@ class ExecutionContext:
         self.environment = dict(told.get("environment", {}))
         self.api = Api(way)
         self._way = way
+
+    def inputs(self) -> Iterator[str]:
+        """Yield what a session of a type of this plugin is sent, as it comes."""
+        return self._way.inputs()
 
     def log(self, message: str, level: str = "info") -> None:
         """Say something on the caller's stderr."""

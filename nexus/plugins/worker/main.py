@@ -23,4 +23,6 @@ def main(descriptor: int) -> None:
     service = Service(channel, setup)
     channel.send({"is": "ready", "walls": confine(setup["rights"])})
     while (request := channel.receive()) is not None:
-        service.answer(request)
+        if request["do"] != "input":
+            # Input for what has ended meanwhile is nobody's.
+            service.answer(request)

@@ -26,10 +26,12 @@ class Service:
         self._channel = channel
         self._setup = setup
         self._registry: HandlerRegistry | None = None
+        self._inputs: list[str] = []
         self._base = {name: os.environ[name] for name in _BASE_VARIABLES if name in os.environ}  # noqa: TID251 -- the worker's own
 
     def answer(self, request: Message) -> None:
         """Answer one request, whatever the plugin's code does short of ending the process."""
+        self._inputs.clear()
         try:
             self._environment(request.get("environment", {}))
             value = self._command(request) if request["do"] == "command" else self._call(request)
@@ -45,9 +47,10 @@ class Service:
     def ask(self, message: Message) -> Any:
         """Have something done by the process that started this one."""
         self._channel.send(message)
-        answer = self._channel.receive()
-        if answer is None:
-            os._exit(0)
+        answer = self._received()
+        while answer["do"] == "input":
+            self._inputs.append(str(answer["data"]))
+            answer = self._received()
         if "error" in answer:
             error = answer["error"]
             if error.get("right"):
@@ -56,6 +59,22 @@ class Service:
             failure.type = error["type"]
             raise failure
         return answer["value"]
+
+    def inputs(self) -> Iterator[str]:
+        """Yield what the session is sent, as it comes, for as long as it is open."""
+        while True:
+            if self._inputs:
+                yield self._inputs.pop(0)
+            else:
+                message = self._received()
+                if message["do"] == "input":
+                    yield str(message["data"])
+
+    def _received(self) -> Message:
+        message = self._channel.receive()
+        if message is None:
+            os._exit(0)
+        return message
 
     def tell(self, message: Message) -> None:
         """Say something to the process that started this one."""
@@ -81,7 +100,7 @@ class Service:
     def _call(self, request: Message) -> Message:
         context = ExecutionContext({**request.get("context", {}), "data": self._setup["data"]}, self)
         function = _imported(request["call"])
-        return self._ended(function(Values(request["given"]), context), stream=False)
+        return self._ended(function(Values(request["given"]), context), stream=bool(request.get("streams")))
 
     def _registered(self, path: list[str]) -> Any:
         if self._registry is None:

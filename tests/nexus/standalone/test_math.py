@@ -57,7 +57,7 @@ def test_the_example_is_a_command_line(environment: Mapping[str, str]) -> None:
     hint = answer["errors"][0]["details"]["hint"]
     assert (status, hint) == (4, "math help multiply")
     status, answer = math(environment, *hint.split()[1:])
-    assert (status, answer["data"]["usage"]) == (0, "math multiply A B")
+    assert (status, answer["data"]["name"]) == (0, "math multiply")
     status, answer = math(environment, "version")
     assert answer["data"] == {"name": "math", "version": "1.0.0"}
 
@@ -74,7 +74,7 @@ async def test_the_example_is_a_tool_of_an_mcp_server(environment: Mapping[str, 
         assert answer.structured_content["data"] == {"result": 5.0}
         helped = await client.call_tool("math", {"command": "help add"})
         assert helped.structured_content is not None
-        assert helped.structured_content["data"]["usage"] == "math add A B"
+        assert helped.structured_content["data"]["name"] == "math add"
 
 
 async def test_a_low_level_server_keeps_the_tools_that_it_has(
