@@ -155,16 +155,19 @@ class TomlConfiguration:
             [part.strip() for part in value.split(",") if part.strip()] if is_list and isinstance(value, str) else value
         )
 
-    def _checked(self, key: str, value: Any, **where: str) -> Any:
+    def _checked(self, key: str, value: Any, **where: Any) -> Any:
         category, _, name = key.partition(".")
         try:
             return getattr(_SECTIONS[category].model_validate({name: value}), name)
         except ModelError as error:
             reason = error.errors(include_url=False)[0]["msg"]
             kind = ConfigInvalid if where else ValidationError
-            raise kind.because(
-                f"{key}: {reason}.", field=key, hint=f"nexus settings config unset --key {key}", **where
-            ) from None
+            told = f"{key}: {reason}."
+            place = place_of(self._text(), category, name) if "path" in where else None
+            if place is not None:
+                where |= {"line": place[0], "column": place[1]}
+                told = f"{self.path}, line {place[0]}, column {place[1]}: {told}"
+            raise kind.because(told, field=key, hint=f"nexus settings config unset --key {key}", **where) from None
 
     def _text(self) -> str:
         try:
@@ -216,3 +219,21 @@ class TomlConfiguration:
     def _write(self, text: str) -> None:
         write_whole(self.path, text.encode())
         self._file = None
+
+
+def place_of(text: str, category: str, name: str) -> tuple[int, int] | None:
+    """Return line and column, from 1 on, of a setting's value; None where it is written in a rarer way."""
+    import re
+
+    table = ""
+    assigned = re.compile(rf"""\s*["']?{re.escape(name)}["']?\s*=\s*""")
+    dotted = re.compile(rf"""\s*["']?{re.escape(category)}["']?\s*\.\s*["']?{re.escape(name)}["']?\s*=\s*""")
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"""\s*\[\s*["']?([^\]"']+?)["']?\s*\]""", line)
+        if header is not None:
+            table = header[1]
+            continue
+        found = assigned.match(line) if table == category else dotted.match(line) if not table else None
+        if found is not None:
+            return number, found.end() + 1
+    return None

@@ -63,3 +63,35 @@ def test_a_file_with_wrong_values_is_told(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(ConfigInvalid):
         TomlConfiguration(path, {}).get("output.format")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("# mine\n[output]\nformat = 'xml'\n", 3, 10),
+        ("[theme]\nmode = 'dark'\n\n[ output ]\n  format='xml'\n", 5, 10),
+        ("output.format = 'xml'\n", 1, 17),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_with_its_place(tmp_path: Path, text: str, line: int, column: int) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigInvalid) as refused:
+        TomlConfiguration(path, {}).get("output.format")
+    details = refused.value.entry().details
+    assert (details["line"], details["column"]) == (line, column)
+    assert f"line {line}, column {column}" in str(refused.value)
+
+
+def test_a_profile_stands_between_the_environment_and_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[serve]\nport = 1\norigins = ['https://a.example']\n")
+    settings = {"serve.port": 2}
+    config = TomlConfiguration(path, {}, profile=lambda: ("team", settings))
+    assert (config.get("serve.port").value, config.get("serve.port").source) == (2, "profile")
+    assert config.get("serve.port").origin == "team"
+    assert config.get("serve.origins").source == "file"
+    named = TomlConfiguration(path, {"NEXUS_PORT": "3", "NEXUS_SERVE_ORIGINS": "https://b.example, https://c.example"})
+    assert (named.get("serve.port").value, named.get("serve.port").origin) == (3, "NEXUS_PORT")
+    assert named.get("serve.origins").value == ["https://b.example", "https://c.example"]
+    assert TomlConfiguration(path, {"NEXUS_PORT": "3"}, {"serve.port": 4}).get("serve.port").source == "flag"
