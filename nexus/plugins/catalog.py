@@ -120,8 +120,8 @@ class Catalog:
 
 
 def file_for(state: Path, roots: Sequence[Root]) -> Path:
-    """Return where the catalog of these folders is kept."""
-    told = "\0".join((str(BUILT_IN_INDEX), *(f"{root.origin}:{root.path}" for root in roots)))
+    """Return where the catalog of these folders is kept: another process may have other packages beside it."""
+    told = "\0".join((str(BUILT_IN_INDEX), *site_folders(), *(f"{root.origin}:{root.path}" for root in roots)))
     return state / "plugins" / f"{hashlib.sha256(told.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.catalog"
 
 
