@@ -92,10 +92,12 @@ class Kernel:
         limits: Limits | None = None,
         settings: KernelSettings | None = None,
         objects: ObjectStore | None = None,
+        projects: Path | None = None,
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
+        `projects` is the folder for those of projects that have none of their own, left out one in the data folder.
         `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here.
         The state is in a file in the folder, or where the `settings` say; sessions, their events and the programs
         behind them are this kernel's own.
@@ -118,6 +120,7 @@ class Kernel:
                 *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys)),
                 limits=limits or Limits(),
                 objects=objects,
+                own_projects=projects,
             )
             parts = [Accounts(store, keys, witness), AuditPart(store, witness), *(make(surroundings) for make in PARTS)]
             state = ApiState(store, Idempotency(store), witness)

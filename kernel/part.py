@@ -39,8 +39,14 @@ class Surroundings:
     secrets: Secrets
     limits: Limits = field(default_factory=Limits)
     objects: ObjectStore | None = None
+    own_projects: Path | None = None
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
+
+    @property
+    def projects(self) -> Path:
+        """The folder for those of projects that have none of their own."""
+        return self.own_projects or self.data_folder / "projects"
 
 
 class Part:

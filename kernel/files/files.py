@@ -40,7 +40,7 @@ class Files(Part):
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = surroundings.store
         self.environment = surroundings.environment
-        self.folders = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
+        self.folders = ContentFolders(surroundings.projects, surroundings.environment)
         self.scratch = surroundings.data_folder / "scratch"
         # One writer: what a write expects of a file is still so when it replaces it.
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="files-writes")

@@ -44,7 +44,7 @@ class Projects(Part):
         self.store = surroundings.store
         self.bus = surroundings.bus
         self._sweeping: asyncio.Task[None] | None = None
-        self.folders = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
+        self.folders = ContentFolders(surroundings.projects, surroundings.environment)
         self.listing = Listing(
             sorts={
                 "id": projects.c.id,

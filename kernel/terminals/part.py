@@ -23,7 +23,7 @@ class Terminals(Part):
         self._holding = surroundings.holding
         self._environment = surroundings.environment
         self._secrets = surroundings.secrets
-        content = ContentFolders(surroundings.data_folder / "projects", surroundings.environment)
+        content = ContentFolders(surroundings.projects, surroundings.environment)
         self._folders = ProjectFolders(surroundings.store, content)
         self._drivers: WeakValueDictionary[str, TerminalDriver] = WeakValueDictionary()
         surroundings.drivers.add("terminal", self._driver)

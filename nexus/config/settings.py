@@ -130,6 +130,14 @@ class ServeSettings(StrictModel):
     origins: list[str] = Field(default_factory=list, description="Pages that may ask from a browser.")
     proxies: list[str] = Field(default_factory=list, description="Proxies whose word for an address is taken.")
     requests_per_minute: int = Field(6000, ge=1, le=10_000_000, description="What one caller may ask in a minute.")
+    fs_root: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        pattern="^[/~]",
+        description="The folder for those of projects that have none of their own; a kernel takes it when it starts.",
+        json_schema_extra={"variable": "NEXUS_FS_ROOT"},
+    )
     registration_open: bool = Field(
         False,
         description="Let anyone open an account.",

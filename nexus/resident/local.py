@@ -180,8 +180,17 @@ class LocalKernel:
             age_seconds=self._setting("session.keep_seconds"),
         )
         return await Kernel.open(
-            self._data_folder, host, limits=limits, settings=self._settings, objects=self._objects()
+            self._data_folder,
+            host,
+            limits=limits,
+            settings=self._settings,
+            objects=self._objects(),
+            projects=self._projects(),
         )
+
+    def _projects(self) -> Path | None:
+        root = self._setting("serve.fs_root")
+        return Path(root).expanduser() if root is not None else None
 
     def _objects(self) -> "ObjectStore | None":
         """Return where bytes are kept that are not kept here."""

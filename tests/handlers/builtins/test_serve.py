@@ -211,6 +211,14 @@ def read_until(terminal: int, wanted: bytes, seen: bytes) -> bytes:
     return seen
 
 
+def test_projects_lie_where_the_variable_says(shell: Shell, tmp_path: Path) -> None:
+    there = {"NEXUS_FS_ROOT": str(tmp_path / "elsewhere"), "NEXUS_RESIDENT": "0"}
+    made = told(shell.run("nexus agent project create --name a", environment=there))
+    assert Path(made["contentPath"]).parent == tmp_path / "elsewhere"
+    told(shell.run("nexus agent file write --path a.txt --content x --project a", environment=there))
+    assert (Path(made["contentPath"]) / "a.txt").read_text() == "x"
+
+
 def test_the_examples_folder_serves_as_it_says() -> None:
     examples = Path(__file__).parents[3] / "examples"
     unit = (examples / "nexus.service").read_text()
