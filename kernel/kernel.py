@@ -112,6 +112,9 @@ class Kernel:
             store = await open_store(data_folder / DATABASE_NAME, settings.database)
             holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
             keys = Keys(data_folder, settings.secret)
+            if settings.secret is not None:
+                # Another one than the folder's is told of now, and not by whoever signs in first.
+                keys.key("tokens")
             witness = Witness(store, Chain(keys))
             if settings.database is not None:
                 await _refuse_other_secret(store, witness.chain)

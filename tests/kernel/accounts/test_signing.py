@@ -9,7 +9,12 @@ import pytest
 from sqlalchemy import select, update
 
 from nexus.kernel.accounts import families
+from nexus.kernel.host import OneShotHost
+from nexus.kernel.kernel import Kernel
+from nexus.kernel.keys import Keys
+from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.account_tables import api_keys, token_families, users
+from nexus.schemas.errors import ConfigInvalid
 from tests.kernel.answers import answer, refusal
 from tests.kernel.kept import everything_kept
 from tests.kernel.server.running import PASSWORD, Running, running
@@ -229,6 +234,20 @@ async def test_a_new_secret_signs_everybody_out(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as server:
         refusal(await server.client(token).get("/api/projects"), 401, "AUTHENTICATION_INVALID")
         await server.login("anna")
+
+
+async def test_a_folder_has_one_secret(data_folder: Path) -> None:
+    mine, other = KernelSettings(secret="m" * 40), KernelSettings(secret="o" * 40)
+    kernel = await Kernel.open(data_folder, OneShotHost(), settings=mine)
+    await kernel.close()
+    assert (data_folder / "secret.key").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigInvalid):
+        await Kernel.open(data_folder, OneShotHost(), settings=other)
+    # Whoever opens it next without the variable has the same.
+    for settings in (None, mine):
+        kernel = await Kernel.open(data_folder, OneShotHost(), settings=settings)
+        assert kernel.accounts.access._keys.key("x") == Keys(data_folder, "m" * 40).key("x")
+        await kernel.close()
 
 
 async def audit_of(server: Running) -> str:
