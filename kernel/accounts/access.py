@@ -16,6 +16,7 @@ from nexus.kernel.accounts.users import patterns_of, roles_of
 from nexus.kernel.caller import Caller
 from nexus.kernel.keys import Keys
 from nexus.kernel.store.account_tables import token_families, users
+from nexus.kernel.store.rows import now
 from nexus.kernel.store.store import Store
 from nexus.schemas.errors import AuthInvalid
 
@@ -36,17 +37,20 @@ class Access:
         """Read every account anew: one of them was changed."""
         self._remembered.clear()
 
-    async def caller(self, bearer: str, address: str | None) -> Caller:
-        """Return who a bearer is. Raises `AuthInvalid`, `TokenExpired`."""
+    async def caller(self, bearer: str, address: str | None, *, connected: bool = False) -> Caller:
+        """Return who a bearer is. Raises `AuthInvalid`, `TokenExpired`.
+
+        Whoever is `connected` by a token stays so beyond its end, for as long as the sign-in that it came from lasts.
+        """
         if bearer.startswith(f"{api_keys.PREFIX}."):
             found = await self._of_key(bearer)
         else:
-            found = await self._of_token(bearer)
+            found = await self._of_token(bearer, connected=connected)
         return replace(found, address=address)
 
-    async def _of_token(self, token: str) -> Caller:
+    async def _of_token(self, token: str, *, connected: bool) -> Caller:
         # The signature and the time are checked at every request; the account is what is remembered.
-        claims = tokens.read(self._keys.key("tokens"), token)
+        claims = tokens.read(self._keys.key("tokens"), token, ended=connected)
         place = f"{claims.user_id} {claims.family} {claims.generation}"
         known = self._known(place)
         if known is not None:
@@ -80,7 +84,9 @@ def _of_claims(connection: Connection, claims: tokens.Claims) -> Caller:
     user = connection.execute(select(users).where(users.c.id == claims.user_id)).one_or_none()
     if user is None or user.disabled or user.generation != claims.generation:
         raise AuthInvalid
-    family = select(token_families.c.id).where(token_families.c.id == claims.family)
+    family = select(token_families.c.id).where(
+        token_families.c.id == claims.family, token_families.c.expires_at > now()
+    )
     if connection.execute(family).first() is None:
         # Signed out since.
         raise AuthInvalid

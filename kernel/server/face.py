@@ -133,7 +133,7 @@ class NetworkFace:
         bearer = _bearer(exchange.headers)
 
         async def anew() -> Caller:
-            return await self._caller(bearer, exchange)
+            return await self._caller(bearer, exchange, connected=True)
 
         exchange.scope[ANEW_KEY] = anew
         exchange.status = 101
@@ -158,10 +158,10 @@ class NetworkFace:
             await asyncio.sleep(self._options.barred_seconds)
             try:
                 await anew()
-            except AuthInvalid as error:
-                if error.code == AuthInvalid.code and serving is not None:
+            except AuthInvalid:
+                if serving is not None:
                     serving.cancel()
-                    return
+                return
 
     async def _admit(self, exchange: Exchange) -> None:
         """Say who asks, within the bounds. Raises `RateLimited`, `AuthInvalid`, `PermissionDenied` and others."""
@@ -180,11 +180,11 @@ class NetworkFace:
             self._bound(exchange.caller.user_id)
         scope[SCOPE_KEY] = exchange.caller
 
-    async def _caller(self, bearer: str | None, exchange: Exchange) -> Caller:
+    async def _caller(self, bearer: str | None, exchange: Exchange, *, connected: bool = False) -> Caller:
         if bearer is None:
             return replace(ANONYMOUS, address=exchange.address)
         try:
-            return await self._access.caller(bearer, exchange.address)
+            return await self._access.caller(bearer, exchange.address, connected=connected)
         except AuthInvalid:
             self._bound(f"address {exchange.address}")
             raise

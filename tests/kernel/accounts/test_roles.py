@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import websockets
 
+from nexus.kernel.accounts import tokens
 from nexus.kernel.api.endpoint import Endpoint
 from nexus.kernel.caller import covers, matches
 from tests.kernel.accounts.test_signing import audit_of
@@ -205,3 +206,19 @@ async def test_a_socket_of_who_was_disabled_is_closed(server: Running) -> None:
         with pytest.raises(websockets.ConnectionClosed):
             await asyncio.wait_for(connection.recv(), 60)
         assert connection.close_code == 4401
+
+
+async def test_a_socket_outlives_the_token_that_opened_it_and_not_the_sign_in(server: Running) -> None:
+    await server.user("anna", "viewer")
+    signed = await server.login("anna")
+    key = server.kernel.accounts.access._keys.key("tokens")
+    # Good for the leeway alone.
+    short = tokens.issue(key, tokens.read(key, signed["accessToken"]), -2)
+    async with socket_of(server, short) as connection:
+        async with asyncio.timeout(60):
+            while (await server.client(short).get("/api/auth/me")).status_code == 200:  # noqa: ASYNC110 -- time itself
+                await asyncio.sleep(0.1)
+        assert (await Socket(connection).ask("session.list"))["type"] == "session.listed"
+        answer(await server.client(signed["accessToken"]).post("/api/auth/logout"))
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(connection.recv(), 60)
