@@ -10,9 +10,9 @@ from sqlalchemy import Connection, insert
 
 from nexus.kernel.audit.chain import BEGIN, Chain, hash_of, line_of, seal_of
 from nexus.kernel.audit.verify import verify
+from nexus.kernel.database import open_store
 from nexus.kernel.keys import Keys
 from nexus.kernel.store.schema import audit, audit_head
-from nexus.kernel.store.store import Store
 
 FACTS = {
     "user": "anna",
@@ -30,7 +30,7 @@ BAR = 50_000
 async def main(count: int) -> None:
     """Write a chain of so many records, and follow it."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(Path(folder) / "nexus.db")
+        store = await open_store(Path(folder) / "nexus.db", None)
         key = Chain(Keys(Path(folder))).key
 
         def fill(connection: Connection) -> None:
@@ -50,7 +50,10 @@ async def main(count: int) -> None:
         await store.close()
     assert verdict.intact, verdict
     rate = count / seconds
-    print(f"audit verify: {rate:,.0f} records a second (bar: at least {BAR:,}) {'ok' if rate >= BAR else 'MISSED'}")
+    missed = rate < BAR
+    print(f"audit verify: {rate:,.0f} records a second (bar: at least {BAR:,}) {'MISSED' if missed else 'ok'}")
+    if missed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":
