@@ -218,6 +218,8 @@ class TrustPlugin(CommandHandler[TrustPluginArguments, PluginChanged]):
     """
 
     path = ("settings", "plugin", "trust")
+    # A person gives rights; no agent that calls a tool gives them to itself.
+    command_line_only = True
     arguments = TrustPluginArguments
     result = PluginChanged
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
