@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
 import pytest
 
 import nexus
 from nexus import places
 from nexus.kernel.holder.place import HolderPlace
 from tests.kernel.holder.programs import end
+from tests.processes import gone
 
 SECONDS = 60
 
@@ -70,10 +70,7 @@ class Shell:
             return
         stopped = self.run("nexus debug kernel stop --profile local")
         pid = json.loads(stopped.stdout)["data"]["pid"]
-        try:
-            psutil.Process(pid).wait(timeout=20)
-        except psutil.NoSuchProcess:
-            return
+        assert gone(pid, 20)
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+
+from tests.processes import gone
 
 ROOT = Path(__file__).parents[3]
 STAGE = Path(__file__).with_name("stage.py")
@@ -114,13 +115,7 @@ class Home:
 
     def gone(self, pid: int, seconds: float = 20) -> bool:
         """Wait for a process to end; say whether it has."""
-        try:
-            psutil.Process(pid).wait(timeout=seconds)
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.TimeoutExpired:
-            return False
-        return True
+        return gone(pid, seconds)
 
     def kill(self) -> int:
         """Kill the resident, waiting for the next one if the last is dead; return what its pid was, when it is gone."""

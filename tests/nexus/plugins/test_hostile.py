@@ -14,6 +14,7 @@ import pytest
 
 from tests.handlers.conftest import Kept
 from tests.nexus.plugins.conftest import Signals, action, manifest
+from tests.processes import gone
 
 if TYPE_CHECKING:
     from tests.nexus.plugins.conftest import Home
@@ -195,8 +196,7 @@ async def test_workers_end_with_their_commands_time_and_with_the_process(home: H
     assert (await home("hostile it waits --timeout 1")).error["code"] == "TIMEOUT"
     await home("hostile it own")
     await home.runtime.close()
-    _, alive = psutil.wait_procs(children(), timeout=30)
-    assert not alive
+    assert all(gone(child.pid, 30) for child in children())
 
 
 async def test_it_reaches_nothing_outside_of_its_folders(home: Home) -> None:
@@ -285,8 +285,7 @@ async def test_an_interrupt_ends_its_stream_at_once(home: Home, name: str) -> No
     await home.runtime.close()
     if name == "forever":
         assert (home.folders.data / "plugin-data" / "hostile" / "let go").exists()
-    _, alive = psutil.wait_procs(children(), timeout=30)
-    assert not alive
+    assert all(gone(child.pid, 30) for child in children())
 
 
 async def test_many_at_once_wait_for_a_worker_and_all_are_answered(home: Home) -> None:
