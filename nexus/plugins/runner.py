@@ -8,18 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexus.plugins.caller import Caller
 from nexus.plugins.catalog import Catalog, Known
-from nexus.plugins.command import COLLECT, Collected, PluginCommand, handler_class
-from nexus.plugins.conversation import Conversation
-from nexus.plugins.digest import FolderUnreadable, digest_of
-from nexus.plugins.pool import WorkerPool
-from nexus.plugins.process import WorkerSpec
-from nexus.plugins.result import ResultInvalid, check_result
-from nexus.plugins.rights import paths_of, variables, worker_spec
-from nexus.plugins.stamps import FolderTooLarge
-from nexus.plugins.stream import PluginStream
-from nexus.plugins.worker.channel import Message
 from nexus.schemas.command import Arguments, ExecutionContext, Folders, Outcome
 from nexus.schemas.context import ContextUpdate
 from nexus.schemas.envelope import ErrorEntry
@@ -35,6 +24,15 @@ from nexus.schemas.errors import (
 from nexus.schemas.specification import CommandSpec
 
 if TYPE_CHECKING:
+    # Every command of somebody who has plugins comes by here, and few run anything of theirs: what that needs is
+    # imported where it begins.
+    from nexus.plugins.caller import Caller
+    from nexus.plugins.command import Collected, PluginCommand
+    from nexus.plugins.conversation import Conversation
+    from nexus.plugins.pool import WorkerPool
+    from nexus.plugins.process import WorkerSpec
+    from nexus.plugins.stream import PluginStream
+    from nexus.plugins.worker.channel import Message
     from nexus.registry.registry import Handler
 
 MOST_COLLECTED = 10_000
@@ -44,7 +42,7 @@ MOST_COLLECTED_BYTES = 16 * 1024 * 1024
 class PluginRunner:
     """The commands of one catalog's plugins. The workers are the process's, and outlive the catalog."""
 
-    def __init__(self, catalog: Catalog, pool: WorkerPool, folders: Folders) -> None:
+    def __init__(self, catalog: Catalog, pool: "WorkerPool", folders: Folders) -> None:
         self.catalog = catalog
         self._pool = pool
         self._folders = folders
@@ -52,6 +50,8 @@ class PluginRunner:
 
     def handler(self, spec: CommandSpec) -> "Handler":
         """Return the handler of a command in the index. Raises `LookupError` where the catalog has it no more."""
+        from nexus.plugins.command import handler_class
+
         plugin = spec.handler.partition(":")[2]
         manifest = self.catalog.by_name[plugin].manifest
         path = (spec.path[0], spec.path[1], spec.path[2])
@@ -62,6 +62,8 @@ class PluginRunner:
 
     def withheld(self, words: Sequence[str]) -> NexusError | None:
         """Return why words name no command, where they would were a plugin trusted."""
+        from nexus.plugins.rights import paths_of
+
         given = tuple(word.casefold() for word in words[:3])
         for known in self.catalog.plugins:
             if known.state == "untrusted" and any(path[: len(given)] == given for path in paths_of(known.told or {})):
@@ -69,9 +71,12 @@ class PluginRunner:
         return None
 
     async def run(
-        self, command: PluginCommand, context: ExecutionContext[Arguments]
+        self, command: "PluginCommand", context: ExecutionContext[Arguments]
     ) -> "Outcome[Any] | PluginStream | Collected":
         """Have a command done. Raises what the plugin means, `PluginError`, `PluginCrashed`, `PluginUntrusted`."""
+        from nexus.plugins.command import COLLECT
+        from nexus.plugins.stream import PluginStream
+
         known = self.catalog.by_name[command.plugin]
         request = self._request(command, known, context)
         if not command.action.streams:
@@ -80,7 +85,7 @@ class PluginRunner:
         stream = PluginStream(await self.conversation(known, context, held, command), request, held, self._pool.later)
         return await _collected(stream) if getattr(context.args, COLLECT, False) is True else stream
 
-    async def call(self, known: Known, reference: str, given: dict[str, Any], context: Caller, seconds: float) -> Any:
+    async def call(self, known: Known, reference: str, given: dict[str, Any], context: "Caller", seconds: float) -> Any:
         """Call a function of a plugin that is no command's, and return what it returns.
 
         It waits for no worker that its commands hold. Raises as `run` does, `TimeoutExceeded` when the function takes
@@ -95,11 +100,13 @@ class PluginRunner:
             except TimeoutError as error:
                 raise TimeoutExceeded(seconds=seconds, plugin=known.name) from error
 
-    async def held(self, known: Known, reference: str, given: dict[str, Any], context: Caller, seconds: float) -> Any:
+    async def held(self, known: Known, reference: str, given: dict[str, Any], context: "Caller", seconds: float) -> Any:
         """Call a function and keep its worker as it is, for what the function left open in it.
 
         What it returned is returned again while the worker lives. Raises as `call` does.
         """
+        from nexus.plugins.rights import worker_spec
+
         spec = worker_spec(known, self._folders.data, context.cwd, context.environment)
         key = json.dumps([spec.key, reference, given], sort_keys=True)
         kept = self._pool.held.get(key)
@@ -116,8 +123,10 @@ class PluginRunner:
         return value
 
     async def _answered(
-        self, command: PluginCommand, known: Known, context: ExecutionContext[Arguments], request: Message
+        self, command: "PluginCommand", known: Known, context: ExecutionContext[Arguments], request: "Message"
     ) -> Outcome[Any]:
+        from nexus.plugins.result import ResultInvalid, check_result
+
         seconds = command.action.timeout
         try:
             async with asyncio.timeout(seconds), AsyncExitStack() as held:
@@ -137,7 +146,7 @@ class PluginRunner:
         message = answer.get("message")
         return Outcome(value, message=str(message) if message else None, context_update=_update(answer, known.name))
 
-    def request(self, known: Known, reference: str, given: dict[str, Any], context: Caller) -> Message:
+    def request(self, known: Known, reference: str, given: dict[str, Any], context: "Caller") -> "Message":
         """Return the request that calls a function which is no command's."""
         around = self._surroundings(known, context)
         environment = around["environment"]
@@ -146,23 +155,29 @@ class PluginRunner:
     async def conversation(
         self,
         known: Known,
-        context: Caller,
+        context: "Caller",
         held: AsyncExitStack,
-        command: PluginCommand | None = None,
+        command: "PluginCommand | None" = None,
         *,
         waits: bool = True,
-    ) -> Conversation:
+    ) -> "Conversation":
         """Lend a worker and return what talks with it; it is given back when `held` is closed."""
+        from nexus.plugins.conversation import Conversation
+        from nexus.plugins.rights import worker_spec
+
         spec = worker_spec(known, self._folders.data, context.cwd, context.environment)
         await self._verify(known, spec)
         worker = await held.enter_async_context(self._pool.borrow(spec, waits=waits))
         path = " ".join(command.path) if command else f"plugin {known.name}"
         return Conversation(known, worker, context, self._folders.state / "logs", path)
 
-    async def _verify(self, known: Known, spec: WorkerSpec) -> None:
+    async def _verify(self, known: Known, spec: "WorkerSpec") -> None:
         """Raise `PluginUntrusted` when a project's plugin is not any more what was trusted."""
         if known.candidate.origin != "project":
             return
+        from nexus.plugins.digest import FolderUnreadable, digest_of
+        from nexus.plugins.stamps import FolderTooLarge
+
         signature = str(spec.setup["signature"])
         if self._verified.get(known.candidate.folder) == signature:
             return
@@ -174,7 +189,9 @@ class PluginRunner:
             raise PluginUntrusted(plugin=known.name, since=" any more: its files have changed since")
         self._verified[known.candidate.folder] = signature
 
-    def _surroundings(self, known: Known, context: Caller) -> Message:
+    def _surroundings(self, known: Known, context: "Caller") -> "Message":
+        from nexus.plugins.rights import variables
+
         flags = {name: value for name, value in asdict(context.flags).items() if value is not None}
         session = context.session
         return {
@@ -187,7 +204,7 @@ class PluginRunner:
             "requestId": context.request_id,
         }
 
-    def _request(self, command: PluginCommand, known: Known, context: ExecutionContext[Arguments]) -> Message:
+    def _request(self, command: "PluginCommand", known: Known, context: ExecutionContext[Arguments]) -> "Message":
         given = context.args.model_dump(mode="json", by_alias=False)
         types = known.manifest.contributes.argument_types
         convert = []
@@ -207,7 +224,7 @@ class PluginRunner:
         }
 
 
-def _update(answer: Message, plugin: str) -> ContextUpdate | None:
+def _update(answer: "Message", plugin: str) -> ContextUpdate | None:
     if not answer.get("update"):
         return None
     try:
@@ -218,8 +235,10 @@ def _update(answer: Message, plugin: str) -> ContextUpdate | None:
         ) from error
 
 
-async def _collected(stream: PluginStream) -> Collected:
+async def _collected(stream: "PluginStream") -> "Collected":
     """Read a stream whole, up to the bounds. Raises what the stream tells as its error."""
+    from nexus.plugins.command import Collected
+
     items: list[dict[str, Any]] = []
     size = 0
     truncated = False
