@@ -103,7 +103,8 @@ class KeptBearer:
             kept = await self._kept(name, anew=True)
             if kept is None:
                 raise AuthError(server=self._server)
-            if kept.access_token != seen.access_token or kept.refresh_token is None:
+            # By the refresh token, which is never the same again: access tokens of one second are equal.
+            if kept.refresh_token != seen.refresh_token or kept.refresh_token is None:
                 return kept
             profile = self._profiles.find(name)
             tokens = await self._refresh(kept.refresh_token)

@@ -1,5 +1,6 @@
 """An installation of this checkout as pip lays it out, and homes whose residents end with their test."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from nexus.kernel.holder.place import HolderPlace
+from tests.kernel.holder.programs import end as end_holder
 from tests.processes import gone
 
 ROOT = Path(__file__).parents[3]
@@ -152,6 +155,9 @@ class Home:
             if not self.gone(pid, 5):
                 os.kill(pid, signal.SIGKILL)
                 assert self.gone(pid)
+        for folder in self.path.glob("data/holder"):
+            # Terminals outlive their resident, and these must not outlive their test.
+            asyncio.run(end_holder(HolderPlace(str(folder))))
 
 
 @pytest.fixture(scope="session")
