@@ -64,6 +64,11 @@ class NameReference(OneReference):
         json_schema_extra={"short": "n"},
     )
 
+    @property
+    def text(self) -> str:
+        """The id, or the name."""
+        return self.id or self.name or ""
+
 
 class TitleReference(OneReference):
     """`--id` or `--title`."""

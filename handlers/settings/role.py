@@ -93,11 +93,6 @@ class UpdateRole(CommandHandler[UpdateRoleArguments, UpdatedRole]):
 class RoleReference(NameReference):
     """Which role."""
 
-    @property
-    def text(self) -> str:
-        """The id, or the name."""
-        return self.id or self.name or ""
-
 
 class DeleteRole(CommandHandler[RoleReference, Deleted]):
     """Delete a role; whoever had it may do what their other roles grant."""

@@ -103,11 +103,6 @@ class UpdateUser(CommandHandler[UpdateUserArguments, UpdatedUser]):
 class UserReference(NameReference):
     """Which user."""
 
-    @property
-    def text(self) -> str:
-        """The id, or the name."""
-        return self.id or self.name or ""
-
 
 class DeleteUser(CommandHandler[UserReference, Deleted]):
     """Delete a user with all that signs them in."""
