@@ -1,5 +1,6 @@
 """Terminals of a project: shells and commands that go on without you."""
 
+import secrets
 from collections.abc import Awaitable
 from typing import Any
 
@@ -165,7 +166,7 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
         return await collected(stream) if args.collect else stream
 
     async def _in_open_one(self, context: ExecutionContext[RunArguments], session: Session) -> OutputStream | Collected:
-        from nexus.handlers.agent.typed import typed_stream
+        from nexus.handlers.agent.typed import type_command, typed_stream
 
         args = context.args
         if given := sorted(args.model_fields_set & set(PlaceArguments.model_fields)):
@@ -173,10 +174,12 @@ class RunInTerminal(CommandHandler[RunArguments, OutputStream | Collected]):
                 f"--{given[0]} is for a new terminal, and --session-id names one that is open.", field=given[0]
             )
         client = await client_of(context)
-        stream = await typed_stream(context, client, session, args.command, pass_exit_code=args.exit_code)
         if args.detach:
-            await stream.aclose()
-            return Collected(session_id=session.session_id, epoch=1, last_seq=0, truncated=False, events=[])
+            # A mark of its own: whoever runs the same command next must not take this one's end for theirs.
+            before = await type_command(context, client, session, args.command, secrets.token_hex(12))
+            here = {"epoch": before.epoch, "last_seq": before.newest}
+            return Collected(session_id=session.session_id, **here, truncated=False, events=[])
+        stream = await typed_stream(context, client, session, args.command, pass_exit_code=args.exit_code)
         return await collected(stream) if args.collect else stream
 
 

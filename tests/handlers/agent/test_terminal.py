@@ -185,3 +185,15 @@ async def test_a_terminal_without_a_shell_takes_no_typed_command(demo):
     shell = (await demo("agent terminal open --shell /bin/bash")).data["sessionId"]
     failed = await demo(f"agent terminal run --session-id {shell} --cwd sub --command ls")
     assert failed.error["code"] == "VALIDATION_ERROR"
+
+
+async def test_the_same_command_typed_again_ends_at_its_own_end(demo):
+    session = (await demo("agent terminal open --shell /bin/bash")).data["sessionId"]
+    again = f"agent terminal run --session-id {session} --command 'echo $((COUNT=COUNT+1))-times; sleep 0.2'"
+    detached = (await demo(f"{again} --detach")).data
+    assert (detached["sessionId"], detached["epoch"], detached["exitCode"]) == (session, 1, None)
+    await streamed(demo, again)
+    status, events = await streamed(demo, f"{again} --after 0")
+    assert status == 0
+    assert all(f"{number}-times\r\n" in printed(events) for number in (1, 2, 3))
+    assert events[-1]["payload"]["exitCode"] == 0
