@@ -1,6 +1,6 @@
 """What a command is: its handler, what the handler is given, and its specification (`schemas/specification.py`)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from pydantic import BaseModel
 
 from nexus.schemas.context import ContextKind, ContextState, ContextUpdate
+from nexus.schemas.ends import Diagnostics, StandardInput, Terminal
 from nexus.schemas.errors import NexusError
 from nexus.schemas.front import Forward, Fronts
 from nexus.schemas.model import Model, StrictModel
@@ -122,47 +123,6 @@ class SessionAccess(Protocol):
     def server(self) -> str | None: ...
 
     async def client(self, transport: "TransportName | None", poll_interval: float | None) -> object: ...
-
-
-class StandardInput(Protocol):
-    """The command's stdin; nothing is read from the caller before it is asked for."""
-
-    is_terminal: bool
-
-    async def read(self, limit: int) -> bytes:
-        """Read to the end. Raises `ValidationError` when more than `limit` bytes come."""
-        ...
-
-    def chunks(self) -> AsyncIterator[bytes]: ...
-
-
-class Diagnostics(Protocol):
-    """The command's stderr: one JSON object a line."""
-
-    async def write(self, data: bytes) -> None:
-        """Write whole lines. Raises `ReaderGone`."""
-        ...
-
-
-class Terminal(Protocol):
-    """The terminal that a person sits at, for a command whose stream is what a program shows.
-
-    Until `raw` it is a terminal like any other; then every key comes on stdin as it is pressed, ^C among them, nothing
-    is echoed, and stdout's bytes are shown as they are. It is put back when the command ends, whatever ends it.
-    """
-
-    columns: int
-    rows: int
-
-    async def raw(self) -> None: ...
-
-    async def hidden(self) -> None:
-        """Show nothing of what is typed; lines and ^C stay what they are."""
-        ...
-
-    async def resized(self) -> tuple[int, int]:
-        """Wait until the size has changed, and return columns and rows."""
-        ...
 
 
 ConfigSource = Literal["flag", "environment", "profile", "file", "default"]
