@@ -108,14 +108,13 @@ class SessionStream:
             await self._attachment.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Lines]:
-        asked_at = time.time_ns()
         attachment = self._attachment = await self._join()
         joined = attachment.joined
         self._reached = joined.after
         if not self._asked.follow:
             self._until = joined.newest
         if self._asked.printed is None:
-            yield Lines(_metadata(joined, asked_at), joined.after)
+            yield Lines(_metadata(joined), joined.after)
         try:
             async for item in self._shaped(attachment):
                 yield item
@@ -235,21 +234,16 @@ class SessionStream:
         return self._own("close", lines.close(reason, self._exit_code, self._reached))
 
 
-def _metadata(joined: Joined, asked_at: int) -> bytes:
-    """Write the first line. It bears a time that nothing behind it is before.
-
-    That is when the stream was asked for, and where something is stored already, when the session was made.
-    """
-    session = joined.session
+def _metadata(joined: Joined) -> bytes:
+    """Write the first line. It bears the session's own time: what follows may be written, and not yet told of."""
     told = {
-        "session": session.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "session": joined.session.model_dump(mode="json", by_alias=True, exclude_none=True),
         "epoch": joined.epoch,
         "after": joined.after,
         "newest": joined.newest,
     }
-    stored = joined.newest > joined.after
-    moment = lines.moment_of(rfc3339(session.created_at)) if stored else asked_at
-    return lines.own_line("metadata", session.session_id, lines.payload(told), moment)
+    moment = lines.moment_of(rfc3339(joined.session.created_at))
+    return lines.own_line("metadata", joined.session.session_id, lines.payload(told), moment)
 
 
 def _told(reason: StopReason) -> str:

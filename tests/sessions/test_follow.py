@@ -74,6 +74,14 @@ async def test_a_stream_is_metadata_then_the_log_then_its_end(client):
     assert stream.exit_status == 0
 
 
+async def test_a_stream_of_what_is_to_come_begins_at_its_sessions_time(client):
+    # Its first event may be written already, and not yet known of when the stream is asked for.
+    session_id = await echo(client, "exit 0")
+    newest = (await client.view(session_id)).newest
+    events = await printed(SessionStream(client, Follow(session_id, after=newest)))
+    assert events[0]["timestamp"].startswith(events[0]["payload"]["session"]["createdAt"][:23])
+
+
 async def test_the_programs_exit_code_is_passed_on_when_asked(client):
     stream = SessionStream(client, Follow(await echo(client, "exit 4"), pass_exit_code=True))
     await printed(stream)
