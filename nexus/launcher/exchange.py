@@ -7,11 +7,10 @@ import sys
 from nexus.launcher import frames
 from nexus.launcher.frames import FrameReader, frame
 from nexus.launcher.process import (
-    LEAVING,
+    EndRequest,
     encode,
     folder,
     identity,
-    leave,
     limits,
     mask,
     window,
@@ -151,7 +150,7 @@ class Exchange:
         self.printed = False
         self.status = 1
         self.reason = b""
-        self.interrupted = False
+        self.asked = EndRequest()
         self.wanted = 0
         self.sent_more = False
         self.took_stdin = False
@@ -262,10 +261,8 @@ class Exchange:
 
     def relay(self, number: int, _frame: object = None) -> None:
         """Pass a signal on; the second that ends a command ends this process at once."""
-        if self.interrupted:
-            leave(LEAVING[number], by_signal=number)
-        self.interrupted = True
-        self.tell(frame(frames.SIGNAL, b"%d" % number))
+        if self.asked.take(number):
+            self.tell(frame(frames.SIGNAL, b"%d" % number))
 
     def tell(self, data: bytes) -> None:
         """Send a frame from a signal handler, now or behind what is being sent."""

@@ -142,7 +142,7 @@ class Command:
                 fatal=True,
             )
         elif ending == LOST:
-            if exchange.holds_terminal and not exchange.interrupted:
+            if exchange.holds_terminal and not exchange.asked.number:
                 # What it showed is shown again, and no key was the command's own.
                 self.again = True
                 return
@@ -151,7 +151,7 @@ class Command:
                 self.reached = exchange.reached
                 self.attempts = ATTEMPTS
             begun_twice = self.again and not self.reached
-            if exchange.printed or exchange.interrupted or exchange.took_stdin or begun_twice:
+            if exchange.printed or exchange.asked.number or exchange.took_stdin or begun_twice:
                 lost = Unavailable(
                     "The resident ended in the middle of the command: whether it did its work is not known.",
                     code="OUTCOME_UNKNOWN",
@@ -160,7 +160,7 @@ class Command:
                 lost.printed = exchange.printed
                 raise lost
             self.again = True
-        elif ending == NEVER_BEGUN and exchange.interrupted:
+        elif ending == NEVER_BEGUN and exchange.asked.number:
             raise Signalled(self.signal)
 
     def socket(self) -> _socket.socket:

@@ -3,6 +3,7 @@
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import posix
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,9 +14,31 @@ if TYPE_CHECKING:
 LEAVING = {_signal.SIGINT: 130, _signal.SIGTERM: 143, _signal.SIGHUP: 129}
 READER_GONE = 141
 
+SAME_REQUEST_SECONDS = 0.1
+"""A signal that comes so soon behind the first is the first again: `timeout` sends it to its command and to the whole
+group, a wrapper passes on the ^C that its terminal gave to both."""
+
 
 class Unwritable(Exception):
     """stdout takes no more, and not because its reader went away: closed, or no space left."""
+
+
+class EndRequest:
+    """What this process was asked to end by: the number of the first signal, 0 until one came."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._came_at = 0.0
+
+    def take(self, number: int) -> bool:
+        """Take a signal and say whether it is the first; one that asks again ends this process at once."""
+        if not self.number:
+            self.number = number
+            self._came_at = time.monotonic()
+            return True
+        if time.monotonic() - self._came_at > SAME_REQUEST_SECONDS:
+            leave(LEAVING[number], by_signal=number)
+        return False
 
 
 def identity(site: str) -> bytes:

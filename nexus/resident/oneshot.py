@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nexus.call import Call
 from nexus.launcher.frames import CHUNK
 from nexus.launcher.main import Command
-from nexus.launcher.process import LEAVING, Unwritable, decode, folder, leave, limits, mask, window, write_all
+from nexus.launcher.process import LEAVING, EndRequest, Unwritable, decode, folder, leave, limits, mask, window, write_all
 from nexus.launcher.standard_input import readable, until_writable
 from nexus.resident.ends import FrameSignals, SizedTerminal
 from nexus.resident.folders import Folders
@@ -46,8 +46,8 @@ def run_here(command: Command) -> int:
             # Whoever tells of it writes to stdout.
             os.dup2(private, 1)
             raise
-        if signals.first and status == LEAVING[signals.first]:
-            leave(status, by_signal=signals.first)
+        if signals.asked.number and status == LEAVING[signals.asked.number]:
+            leave(status, by_signal=signals.asked.number)
         # A thread that still reads stdin must not hold the process.
         leave(status)
 
@@ -226,7 +226,7 @@ class ProcessSignals(FrameSignals):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = 0
+        self.asked = EndRequest()
 
     def listen(self) -> None:
         """Take them from now on, except those that the caller has ignored."""
@@ -237,7 +237,5 @@ class ProcessSignals(FrameSignals):
 
     def feed(self, number: int) -> None:
         """Take one."""
-        if self.first:
-            leave(LEAVING[number], by_signal=number)
-        self.first = number
-        super().feed(number)
+        if self.asked.take(number):
+            super().feed(number)

@@ -48,6 +48,16 @@ def test_a_second_interrupt_leaves_at_once(stage: Any, resident: str) -> None:
 
 
 @BOTH_WAYS
+def test_a_signal_sent_to_the_process_and_to_its_group_is_one_interrupt(stage: Any, resident: str) -> None:
+    # As GNU timeout does it: without this the answer to the first is cut off by the second.
+    process = begun(stage, "wait", env=stage.env(NEXUS_RESIDENT=resident), start_new_session=True)
+    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, _ = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(stdout)) == (130, {"signal": int(signal.SIGINT)})
+
+
+@BOTH_WAYS
 def test_signals_that_the_caller_ignores_stay_ignored(stage: Any, resident: str) -> None:
     command = ["/bin/sh", "-c", f'trap "" INT HUP; exec "{stage.script}" slow 1']
     environment = stage.env(NEXUS_RESIDENT=resident)
