@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 from nexus.call import Call
 from nexus.launcher.frames import CHUNK
 from nexus.launcher.main import Command
-from nexus.launcher.process import LEAVING, EndRequest, Unwritable, decode, folder, leave, limits, mask, window, write_all
+from nexus.launcher.process import (
+    LEAVING,
+    EndRequest,
+    Unwritable,
+    decode,
+    folder,
+    leave,
+    limits,
+    mask,
+    window,
+    write_all,
+)
 from nexus.launcher.standard_input import readable, until_writable
 from nexus.resident.ends import FrameSignals, SizedTerminal
 from nexus.resident.folders import Folders
