@@ -139,7 +139,7 @@ class UpdateArtifactArguments(ChangeArguments):
 
 
 class ArtifactUpdated(Artifact, Changed):
-    """A artifact after an update."""
+    """An artifact after an update."""
 
 
 class UpdateArtifact(CommandHandler[UpdateArtifactArguments, ArtifactUpdated]):
@@ -186,7 +186,7 @@ class VerifyArtifact(CommandHandler[VerifyArguments, Verification]):
 
 
 class DeleteArtifact(CommandHandler[ItemReference, Deleted]):
-    """Delete an artifact, and its bytes unless another artifact or artifact has the same."""
+    """Delete an artifact, and its bytes unless another artifact or data set has the same."""
 
     path = ("data", "artifact", "delete")
     arguments = ItemReference
