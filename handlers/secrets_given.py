@@ -2,16 +2,22 @@
 
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic import ValidationError as ModelError
+
 from nexus.schemas.command import ExecutionContext
 from nexus.schemas.errors import ValidationError
 
 MOST_BYTES = 64 * 1024
 
 
-async def secret_given(context: ExecutionContext[Any], prompt: str, *, field: str, most: int = MOST_BYTES) -> str:
+async def secret_given(
+    context: ExecutionContext[Any], prompt: str, *, field: str, kind: Any = str, most: int = MOST_BYTES
+) -> str:
     """Return the secret; of standard input all of it but the newline at its end.
 
-    Raises `ValidationError` for nothing at all, for what is no UTF-8, and where it can be neither typed nor read.
+    `kind` is the type that it must fit, as `Password`. Raises `ValidationError` for nothing at all, for what does not
+    fit or is no UTF-8, and where it can be neither typed nor read; it never tells what was given.
     """
     if context.stdin.is_terminal:
         text = await _typed(context, prompt, field)
@@ -25,7 +31,17 @@ async def secret_given(context: ExecutionContext[Any], prompt: str, *, field: st
         raise ValidationError.because(
             f"There is no {field}: type it at a terminal, or give it on standard input.", field=field
         )
-    return text
+    return fitting(text, kind, field)
+
+
+def fitting(text: str, kind: Any, field: str) -> str:
+    """Return a secret that fits its type. Raises `ValidationError`, which does not tell the secret."""
+    try:
+        checked: str = TypeAdapter(kind).validate_python(text)
+    except ModelError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        raise ValidationError.because(f"The {field}: {found['msg']}.", field=field, expected=found["type"]) from None
+    return checked
 
 
 async def _typed(context: ExecutionContext[Any], prompt: str, field: str) -> str:

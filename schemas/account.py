@@ -18,6 +18,10 @@ Pattern = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z-]+(\.([a-z-]+|\*)
 
 Patterns = Annotated[list[Pattern], Field(max_length=200)]
 Password = Annotated[str, StringConstraints(min_length=LEAST_PASSWORD, max_length=MOST_PASSWORD)]
+"""A password to be: one that signs in may be shorter, from before."""
+
+GivenPassword = Annotated[str, StringConstraints(min_length=1, max_length=MOST_PASSWORD)]
+SetupToken = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class User(Model):
@@ -95,7 +99,7 @@ class PatternGrant(StrictModel):
 
 class Login(StrictModel):
     name: str = Field(min_length=1, max_length=64)
-    password: str = Field(min_length=1, max_length=MOST_PASSWORD, repr=False)
+    password: GivenPassword = Field(repr=False)
 
 
 class Registration(StrictModel):
@@ -103,7 +107,7 @@ class Registration(StrictModel):
 
     name: AccountName
     password: Password = Field(repr=False)
-    setup_token: str | None = Field(default=None, max_length=200, repr=False)
+    setup_token: SetupToken | None = Field(default=None, repr=False)
 
 
 class Refresh(StrictModel):

@@ -35,6 +35,8 @@ class Model(BaseModel):
         serialize_by_alias=True,
         defer_build=True,
         extra="ignore",
+        # What was typed may be a password: an error names the field, and never what stood in it.
+        hide_input_in_errors=True,
     )
 
 

@@ -5,17 +5,20 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nexus.handlers.api_errors import READING, WRITING
-from nexus.handlers.secrets_given import secret_given
+from nexus.handlers.secrets_given import fitting, secret_given
 from nexus.schemas.account import (
     AccountName,
     ApiKeyMade,
     DeviceApproval,
     DeviceApproved,
+    GivenPassword,
     Identity,
     Login,
     NewApiKey,
+    Password,
     Patterns,
     Registration,
+    SetupToken,
     SignedOut,
     SignOut,
     Tokens,
@@ -89,9 +92,9 @@ class LogIn(CommandHandler[LoginArguments, SignedIn]):
         elif given.device:
             profile = await sign_ins(context).keep(server, await _as_device(context, server))
         else:
-            body = Login(
-                name=_name(given.username), password=await secret_given(context, "Password: ", field="password")
-            )
+            name = _name(given.username)
+            password = await secret_given(context, "Password: ", field="password", kind=GivenPassword)
+            body = Login(name=name, password=password)
             tokens = await context.api.post("/api/auth/login", Tokens, body=body)
             profile = await sign_ins(context).keep(server, tokens)
         return Outcome(_told(profile), message=f"Signed in to {server} as {profile.user}.")
@@ -125,10 +128,11 @@ class Register(CommandHandler[RegisterArguments, SignedIn]):
         server = server_of(context)
         if server is None:
             return Outcome(_local(context), message=LOCAL_TOLD, change="unchanged")
+        setup = context.environment.get(SETUP_VARIABLE)
         body = Registration(
             name=context.args.username,
-            password=await secret_given(context, "Password: ", field="password"),
-            setup_token=context.environment.get(SETUP_VARIABLE) or None,
+            setup_token=fitting(setup, SetupToken, SETUP_VARIABLE) if setup else None,
+            password=await secret_given(context, "Password: ", field="password", kind=Password),
         )
         tokens = await context.api.post("/api/auth/register", Tokens, body=body)
         profile = await sign_ins(context).keep(server, tokens)

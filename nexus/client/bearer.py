@@ -118,9 +118,7 @@ class KeptBearer:
         headers = {"content-type": "application/json", "accept": "application/json"}
         reply = await (await self._connect()).send(Request("POST", "/api/auth/refresh", headers, body))
         if reply.status == 401:
-            raise AuthInvalid.because(
-                f"The sign-in to {self._server} has ended.", hint="nexus settings auth login", server=self._server
-            )
+            raise AuthInvalid.because(f"The sign-in to {self._server} has ended.", server=self._server)
         try:
             return Tokens.model_validate_json(reply.body)
         except ValueError as error:

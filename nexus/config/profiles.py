@@ -68,9 +68,15 @@ class Profiles:
         return self._file().profiles.get(name)
 
     def of_server(self, server: str) -> str | None:
-        """Return the name of the profile that signs in to a server: the current one first."""
+        """Return the name of the profile that signs in to a server.
+
+        That is the current one, where it is named or of that server: a profile that is signed out stays signed out, and
+        does not become another's account. For a server that was named beside it, the first that has one.
+        """
         profiles = self._file().profiles
-        for name in (self.current, *sorted(profiles)):
+        current = profiles.get(self.current)
+        own = self.named is not None or (current is not None and current.settings.get("server.url") == server)
+        for name in (self.current,) if own else sorted(profiles):
             kept = profiles.get(name)
             if kept is not None and kept.settings.get("server.url") == server and kept.credentials is not None:
                 return name
@@ -182,6 +188,14 @@ class Profiles:
         return NotFound(
             resource="profile", reference=name[:200], available=available, hint="nexus settings profile list"
         )
+
+
+def sign_in_line(server: str, profile: str | None) -> str:
+    """Return the command that signs in to a server, under the profile that was named."""
+    from shlex import quote
+
+    named = "" if profile is None else f" --profile {quote(profile)}"
+    return f"nexus settings auth login --server {quote(server)}{named}"
 
 
 def checked_name(name: str) -> str:

@@ -22,7 +22,7 @@ from nexus.dispatch.change import change_of
 from nexus.dispatch.confirmation import confirm
 from nexus.dispatch.faults import execution_error
 from nexus.dispatch.inputs import arguments_from_input
-from nexus.dispatch.permission import check_permission, stays_here
+from nexus.dispatch.permission import check_permission, stays_here, told_where
 from nexus.dispatch.reach import Reach
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import Surroundings
@@ -32,7 +32,7 @@ from nexus.plugins.store import CallerPlugins
 from nexus.registry.registry import Handler
 from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, ForwardingHandler, GlobalFlags, Outcome
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
-from nexus.schemas.envelope import Envelope, failure, success
+from nexus.schemas.envelope import Envelope, ErrorEntry, failure, success
 from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
 from nexus.schemas.front import Forward
 
@@ -82,7 +82,7 @@ async def dispatch(invocation: Invocation, runtime: Runtime) -> "Answer | Output
         if not isinstance(envelope, Envelope):
             return envelope
     except NexusError as error:
-        envelope = failure(error.entries(), invocation.request_id)
+        envelope = failure(execution.entries(error), invocation.request_id)
     except Exception as fault:  # noqa: BLE001 -- the contract: whatever a handler raises becomes an envelope
         command = " ".join(invocation.spec.path)
         told = execution_error(fault, runtime.folders.state / "logs", invocation.request_id, command)
@@ -181,6 +181,11 @@ class _Execution:
         beside = Beside(extensions, self._invocation.spec, context)
         context.sessions = beside.sessions() or context.sessions
         return beside
+
+    def entries(self, error: NexusError) -> list[ErrorEntry]:
+        """Return an error as the envelope has it."""
+        around = self._surroundings
+        return error.entries() if around is None else told_where(error.entries(), around)
 
     async def told(self, envelope: Envelope) -> None:
         """Tell plugins how the command ended."""

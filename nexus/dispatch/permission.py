@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from nexus.schemas.command import CommandSpec
+from nexus.schemas.envelope import ErrorEntry
 from nexus.schemas.errors import AuthError
 
 _LOCAL = frozenset({"help", "schema", "version", "serve", "doctor", "skill", "completion", "mcp"})
@@ -23,6 +24,8 @@ class Reached(Protocol):
     @property
     def signed_in(self) -> bool: ...
 
+    def sign_in_line(self, server: str) -> str: ...
+
 
 def stays_here(spec: CommandSpec) -> bool:
     """Say whether a command does its work whatever the way to its server is like."""
@@ -38,4 +41,13 @@ def check_permission(spec: CommandSpec, reached: Reached) -> None:
         return
     server = reached.server
     if server is not None and not reached.signed_in:
-        raise AuthError(server=server, hint="nexus settings auth login")
+        raise AuthError(server=server)
+
+
+def told_where(entries: list[ErrorEntry], reached: Reached) -> list[ErrorEntry]:
+    """Return the errors with each hint to sign in naming the server that wants it: so it works when it is followed."""
+    for entry in entries:
+        if entry.type == AuthError.type and entry.details.get("hint") == AuthError.hint:
+            server = reached.server
+            entry.details["hint"] = AuthError.hint if server is None else reached.sign_in_line(server)
+    return entries

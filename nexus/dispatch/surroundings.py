@@ -139,6 +139,12 @@ class Surroundings:
             return True
         return self.token is not None or (server is not None and self._profiles.of_server(server) is not None)
 
+    def sign_in_line(self, server: str) -> str:
+        """Return the command that signs in to a server as this command would."""
+        from nexus.config.profiles import sign_in_line
+
+        return sign_in_line(server, self._profiles.named)
+
     @cached_property
     def bearer(self) -> "Bearer | None":
         """What signs the requests to the command's server; None to the local kernel, which serves its owner."""

@@ -109,6 +109,33 @@ def test_from_the_set_up_token_to_a_key_for_a_program(shell: Shell, server: Serv
     told(shell.run("nexus settings audit verify --profile local"))
 
 
+@pytest.mark.parametrize("password", [b"short-1\n", b"x" * 1025])
+def test_a_password_that_does_not_fit_is_told_by_its_fault_alone(shell: Shell, server: Server, password: bytes) -> None:
+    token = server.setup_token()
+    register = f"NEXUS_SETUP_TOKEN={token} nexus settings auth register --server {server.url} --username anna"
+    for line in (register, "nexus settings user create --name anna --profile local"):
+        refused = shell.run(line, stdin=password)
+        assert error(refused) == ("VALIDATION_ERROR", 2)
+        assert password[:6] not in refused.stdout + refused.stderr
+    assert error(shell.run(f"NEXUS_SETUP_TOKEN={'y' * 201} {register.partition(' ')[2]}", stdin=PASSWORD))[1] == 2
+
+
+def test_a_profile_that_is_signed_out_is_nobody_elses(shell: Shell, server: Server) -> None:
+    register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
+    told(shell.run(f"{register} --username anna", stdin=PASSWORD))
+    told(shell.run("nexus settings user create --name bert --role viewer", stdin=PASSWORD))
+    sign_in = f"nexus settings auth login --server {server.url} --username bert --profile bert"
+    told(shell.run(sign_in, stdin=PASSWORD))
+    told(shell.run("nexus settings auth logout --profile bert"))
+    for named in ("", " --profile bert"):
+        refused = shell.run(f"nexus agent project list{named}")
+        assert error(refused) == ("AUTHENTICATION_REQUIRED", 3)
+    hint = json.loads(refused.stdout)["errors"][0]["details"]["hint"]
+    assert hint == f"nexus settings auth login --server {server.url} --profile bert"
+    told(shell.run(f"{hint} --username bert", stdin=PASSWORD))
+    assert told(shell.run("nexus settings auth status"))["user"] == "bert"
+
+
 def test_fifty_commands_at_once_refresh_once(shell: Shell, server: Server) -> None:
     register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
     profile = told(shell.run(f"{register} --username anna", stdin=PASSWORD))["profile"]
