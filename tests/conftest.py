@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,9 @@ from tests.kernel.holder.programs import end
 from tests.processes import gone
 
 SECONDS = 60
+
+# Under nohup the suite ignores the hang-up, and so would all that it starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def places_of(*programs: str) -> list[str]:
