@@ -67,13 +67,16 @@ class HttpServer:
         await self._serving
 
     def _bind(self) -> socket.socket:
+        family = _family(self._host)
         try:
-            return socket.create_server((self._host, self._port), family=_family(self._host), backlog=128)
+            made = socket.create_server((self._host, self._port), family=family, backlog=128)
         except OSError as error:
             raise ResourceUnavailable.because(
                 f"{self._host}:{self._port} cannot be served at: {error.strerror}.",
                 hint="nexus mcp serve --http --port 0",
             ) from error
+        # asyncio sends at once (TCP_NODELAY) only where the socket names its protocol.
+        return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
     def stop(self, reason: StopReason) -> None:
         """Take no more, and end what runs."""
