@@ -71,3 +71,9 @@ class Keys:
                 return
         finally:
             draft.unlink(missing_ok=True)
+        # What it signs and seals is on the disk at once, and worth nothing without it.
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -9,7 +9,9 @@ def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        # Each write has its record in the audit chain, and an account, a token or a record that was answered must
+        # outlive a power cut. Measured here: nothing for writes in turn, a quarter of those that come 8 at once.
+        connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error:
         connection.close()
         raise

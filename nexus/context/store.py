@@ -63,10 +63,20 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, path) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name itself on the disk: a refresh token that a power cut takes back was used already."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def storage_error(error: OSError, path: Path) -> StorageFull | StorageReadOnly:

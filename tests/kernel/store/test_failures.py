@@ -286,3 +286,11 @@ async def test_an_error_undoes_the_whole_write(path: Path) -> None:
         await store.write(work)
     assert await rows(store) == 0
     await store.close()
+
+
+async def test_what_was_written_outlives_a_power_cut(path: Path) -> None:
+    """In WAL mode only FULL has the log on the disk before a commit is answered."""
+    store = SqliteStore.open(path)
+    mode = await store.write(lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+    assert mode == 2
+    await store.close()
