@@ -163,9 +163,10 @@ def _proxy(name: str, value: str, besides: str | None) -> Finding:
 
 
 async def _server(context: Context) -> Finding:
-    url = context.flags.server or context.config.get("server.url").value
-    where = f"The server {url}" if url else "The local kernel"
+    where = "The local kernel"
     try:
+        url = context.flags.server or context.config.get("server.url").value
+        where = f"The server {url}" if url else where
         async with asyncio.timeout(_SERVER_SECONDS):
             health = await context.api.get("/health", Health)
     except NexusError as error:

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from nexus.schemas.command import Configuration, ConfigValue
+from nexus.schemas.errors import ConfigInvalid, NotFound
 from nexus.schemas.model import Model
 
 View = TypeVar("View", bound="CategoryView")
@@ -47,22 +48,33 @@ def write_category(config: Configuration, category: str, wanted: Mapping[str, An
 
 def write_setting(config: Configuration, key: str, value: Any) -> SettingChanged:
     """Write one setting. Raises `NotFound` for the key and `ValidationError` for the value."""
-    before = config.get(key)
+    try:
+        before = config.get(key).value
+    except ConfigInvalid:
+        before = None
     return _changed(before, config.set(key, value))
 
 
 def unset_setting(config: Configuration, key: str) -> SettingChanged:
     """Take one setting out of the file. Raises `NotFound`."""
-    before = config.get(key)
+    try:
+        before = config.get(key).value
+    except ConfigInvalid:
+        before = None
+    except NotFound:
+        # What is no setting may stand in the file, and keep every other command from running.
+        return SettingChanged(**dict(config.unset(key)), changed=True, before=None)
     return _changed(before, config.unset(key))
 
 
-def _changed(before: ConfigValue, after: ConfigValue) -> SettingChanged:
-    return SettingChanged(**dict(after), changed=before.value != after.value, before=before.value)
+def _changed(before: Any, after: ConfigValue) -> SettingChanged:
+    return SettingChanged(**dict(after), changed=before != after.value, before=before)
 
 
 def told(result: SettingChanged) -> str:
     """Say what holds now, and what stands in the way of the file."""
     if result.source in {"environment", "flag"}:
         return f"Written, but {result.origin or 'a flag'} decides {result.key}: it stays {result.value!r}."
+    if result.value is None and result.changed and result.before is None:
+        return f"{result.key} was no setting, and is out of the file."
     return f"{result.key} is {result.value!r} ({result.source})."

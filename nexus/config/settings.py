@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
+from pydantic.fields import FieldInfo
 
 from nexus.schemas.database import DatabaseUrl
 from nexus.schemas.model import StrictModel
@@ -184,3 +185,14 @@ class Settings(StrictModel):
     ai: AiSettings = Field(default_factory=AiSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+"""The model of each category."""
+
+CATEGORIES: dict[str, dict[str, FieldInfo]] = {name: dict(model.model_fields) for name, model in SECTIONS.items()}
+"""The settings of each category."""

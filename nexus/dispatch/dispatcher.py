@@ -33,7 +33,14 @@ from nexus.registry.registry import Handler
 from nexus.schemas.command import Arguments, CommandSpec, ExecutionContext, ForwardingHandler, GlobalFlags, Outcome
 from nexus.schemas.context import ContextChange, ContextState, ContextUpdate
 from nexus.schemas.envelope import Envelope, ErrorEntry, failure, success
-from nexus.schemas.errors import CommandNotFound, NexusError, OutputInvalid, TimeoutExceeded, ValidationError
+from nexus.schemas.errors import (
+    CommandNotFound,
+    ConfigInvalid,
+    NexusError,
+    OutputInvalid,
+    TimeoutExceeded,
+    ValidationError,
+)
 from nexus.schemas.front import Forward
 
 if TYPE_CHECKING:
@@ -115,14 +122,25 @@ class _Execution:
         """Go the whole path. Raises what its steps raise, `TimeoutExceeded` when it takes too long."""
         asked = self._invocation
         self._surroundings = Surroundings(self._runtime, asked.call, asked.flags, asked.config, asked.request_id)
-        setting = self._surroundings.config.get("runtime.timeout")
-        seconds = float(setting.value)
-        bound = None if setting.source == "default" and self._handler().lasts else seconds
+        seconds, said = self._bound(asked)
+        bound = None if self._handler().lasts and not said else seconds
         try:
             async with asyncio.timeout(bound):
                 return await self._answer(self._surroundings)
         except TimeoutError as error:
             raise TimeoutExceeded(seconds=seconds) from error
+
+    @staticmethod
+    def _bound(asked: Invocation) -> tuple[float, bool]:
+        """Return how long the command may take, in seconds, and whether somebody said so."""
+        try:
+            setting = asked.config.get("runtime.timeout")
+        except ConfigInvalid:
+            # What mends a configuration must run under one that is at fault.
+            if not stays_here(asked.spec):
+                raise
+            return float(asked.config.default("runtime.timeout")), False
+        return float(setting.value), setting.source != "default"
 
     async def _answer(self, around: Surroundings) -> "Envelope | OutputStream | Forward":
         asked = self._invocation

@@ -26,7 +26,8 @@ class Folders:
         from nexus.config.configuration import TomlConfiguration
         from nexus.schemas.errors import NexusError
 
+        config = TomlConfiguration(self.config / "config.toml", environment)
         try:
-            return TomlConfiguration(self.config / "config.toml", environment).get(key).value
+            return config.value(key)
         except NexusError:
-            return TomlConfiguration(self.config / "none", {}).get(key).value
+            return config.default(key)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from tests.handlers.conftest import Nexus
@@ -89,3 +92,21 @@ async def test_options_are_found_by_category_and_key(nexus: Nexus) -> None:
     assert (await nexus("settings option get --category theme --key mode")).data["value"] == "light"
     assert (await nexus("settings option get --category theme --key no")).status == 4
     assert (await nexus("settings option set --category theme --key mode --value no")).status == 2
+
+
+@pytest.mark.parametrize("text", ["[runtime]\ntimeout = 'abc'\n", "[runtimes]\ntimeout = 60\n"])
+async def test_a_file_at_fault_stops_commands_and_the_hint_mends_it(nexus: Nexus, text: str) -> None:
+    path = Path((await nexus("settings config view")).data["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    refused = (await nexus("agent project list")).error
+    assert (refused["code"], refused["details"]["path"]) == ("CONFIG_INVALID", str(path))
+    assert refused["message"].startswith(f"{path}, line ")
+    diagnosis = (await nexus("doctor")).data
+    assert [item["check"] for item in diagnosis["items"] if "CONFIG_INVALID" in item["message"]][:1] == [
+        "configuration"
+    ]
+    assert (await nexus("version")).status == 0
+    mended = (await nexus(refused["details"]["hint"].removeprefix("nexus "))).data
+    assert mended["source"] == "default"
+    assert (await nexus("agent project list")).status == 0

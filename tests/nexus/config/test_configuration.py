@@ -1,5 +1,6 @@
 """Every setting says where its value came from; a file that cannot be used says where it is wrong."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,52 @@ def test_a_file_that_is_no_toml_names_line_and_column(tmp_path: Path, content: b
         TomlConfiguration(path, {}).get("output.format")
     details = caught.value.entry().details
     assert (details["line"], details["column"]) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "mends", "told"),
+    [
+        ("[output]\nformat = 'xml'\n", 2, 10, "output.format", "should be"),
+        ("# mine\n[outputt]\nformat = 'json'\n", 2, 2, "outputt.format", "did you mean 'output'"),
+        ("[theme]\nmode = 'dark'\n[output]\n formt = 1\n", 4, 10, "output.formt", "did you mean 'format'"),
+        ("outputt.format = 'json'\n", 1, 1, "outputt.format", "did you mean 'output'"),
+        ("output = 1\n", 1, 10, "output", "no table"),
+        ("[strange]\n", 1, 2, "strange", "no category 'strange'"),
+    ],
+)
+def test_a_fault_anywhere_is_told_with_its_place_and_what_mends_it(
+    tmp_path: Path, text: str, line: int, column: int, mends: str, told: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigInvalid) as refused:
+        TomlConfiguration(path, {}).get("serve.port")
+    details = refused.value.entry().details
+    assert (details["line"], details["column"]) == (line, column)
+    assert told in str(refused.value)
+    assert details["hint"] == f"nexus settings config unset --key {mends}"
+    TomlConfiguration(path, {}).unset(mends)
+    assert TomlConfiguration(path, {}).get("serve.port").source == "default"
+    assert path.read_text().startswith("# mine") == text.startswith("# mine")
+
+
+def test_what_is_at_fault_can_be_set_right_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("output = 3\n[theme]\nmode = 'pink'\n")
+    assert TomlConfiguration(path, {}).set("theme.mode", "dark").value == "dark"
+    assert TomlConfiguration(path, {}).set("output.format", "yaml").value == "yaml"
+    assert TomlConfiguration(path, {}).get("theme.mode").value == "dark"
+
+
+@pytest.mark.parametrize("change", [lambda c: c.set("theme.mode", "dark"), lambda c: c.unset("theme.mode")])
+def test_a_file_that_is_no_toml_is_not_written_over(
+    tmp_path: Path, change: Callable[[TomlConfiguration], object]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[output\n")
+    with pytest.raises(ConfigInvalid):
+        change(TomlConfiguration(path, {}))
+    assert path.read_text() == "[output\n"
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"output = 1\n", b"[output]\nformat = 3\n"])
