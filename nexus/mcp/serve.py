@@ -4,13 +4,14 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.call import Call
-from nexus.context.store import ContextFiles
+from nexus.context.store import ContextFiles, write_whole
 from nexus.dispatch.runtime import Runtime
 from nexus.mcp.tools import Offer
 from nexus.schemas.command import GlobalFlags
@@ -61,12 +62,15 @@ def token_in(file: Path) -> str:
     try:
         return file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        token = secrets.token_urlsafe(32)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="ascii") as new:
-            new.write(token + "\n")
-        return token
+        draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        write_whole(draft, secrets.token_urlsafe(32).encode() + b"\n")
+        try:
+            # Of two servers that begin at once the first one's token holds for both.
+            with suppress(FileExistsError):
+                os.link(draft, file)
+        finally:
+            draft.unlink()
+        return file.read_text(encoding="ascii").strip()
 
 
 @dataclass

@@ -1,15 +1,19 @@
 """Plugins into the user's folder and out of it: copied whole under another name first, then put in place at once."""
 
 import errno
+import lzma
 import secrets
 import shutil
+import stat
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from nexus.context.store import storage_error
 from nexus.plugins.digest import MOST_BYTES, FolderUnreadable, digest_of
 from nexus.plugins.discovery import MANIFEST, Candidate
+from nexus.plugins.exchange import exchange
 from nexus.plugins.manifest import read_manifest
 from nexus.plugins.rights import data_folder
 from nexus.plugins.stamps import MOST_FILES, SKIPPED, FolderTooLarge, files_below
@@ -52,24 +56,42 @@ def _copy(source: Path, draft: Path) -> None:
 
 
 def _unpack(source: Path, draft: Path) -> None:
+    """Unpack files, each below the draft. Raises `FolderUnreadable`, `FolderTooLarge`, `BadZipFile`."""
     with zipfile.ZipFile(source) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
             raise FolderTooLarge(f"{source} holds too much for a plugin")
-        names = [PurePosixPath(member.filename) for member in members]
-        tops = {name.parts[0] for name in names}
-        within = 1 if len(tops) == 1 and all(len(name.parts) > 1 for name in names) else 0
+        names = [_name_of(member) for member in members]
+        if len({name for name in names if not {*name.parents} & {*names}}) < len(names):
+            raise FolderUnreadable("two of its names are one, or one is below another")
+        within = 1 if len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names) else 0
         for member, name in zip(members, names, strict=True):
-            parts = name.parts[within:]
-            if name.is_absolute() or ".." in parts or "\\" in str(name) or member.external_attr >> 28 == 0o12:
-                raise FolderUnreadable(f"{name} would leave the plugin's folder")
-            target = draft.joinpath(*parts)
+            target = draft.joinpath(*name.parts[within:])
             target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as file:
-                content = file.read(member.file_size + 1)
-            if len(content) > member.file_size:
-                raise FolderTooLarge(f"{name} is larger than it says")
-            target.write_bytes(content)
+            target.write_bytes(_content_of(archive, member))
+
+
+def _name_of(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Return a file's name. Raises `FolderUnreadable` for one that is none, leaves the folder, or is a link's."""
+    name = PurePosixPath(member.filename)
+    if not name.parts or name.is_absolute() or ".." in name.parts or "\\" in str(name):
+        raise FolderUnreadable(f"{member.filename!r} would leave the plugin's folder")
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise FolderUnreadable(f"{member.filename!r} is no regular file")
+    return name
+
+
+def _content_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a file's bytes, which are as many as it says. Raises `FolderTooLarge`, `BadZipFile`."""
+    try:
+        with archive.open(member) as file:
+            content = file.read(member.file_size + 1)
+    # What is encrypted, packed in an unknown way, or damaged is told by each in a way of its own.
+    except (RuntimeError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise zipfile.BadZipFile(f"{member.filename!r} cannot be unpacked: {error}") from error
+    if len(content) > member.file_size:
+        raise FolderTooLarge(f"{member.filename!r} is larger than it says")
+    return content
 
 
 def _placed(draft: Path, plugins: Path, *, replace: bool) -> tuple[str, PluginChange]:
@@ -87,11 +109,22 @@ def _placed(draft: Path, plugins: Path, *, replace: bool) -> tuple[str, PluginCh
             path=str(target),
             hint=f"nexus settings plugin view --name {name}",
         )
-    old = plugins / f".{secrets.token_hex(8)}"
-    target.rename(old)
-    draft.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _exchange(draft, target)
     return name, "updated"
+
+
+def _exchange(draft: Path, target: Path) -> None:
+    """Put the draft in a plugin's place, and the plugin in the draft's: no moment has none of them there."""
+    try:
+        exchange(draft, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+            raise
+        # Where the system cannot, there is a moment without the plugin.
+        old = draft.with_name(f".{secrets.token_hex(8)}")
+        target.rename(old)
+        draft.rename(target)
+        old.rename(draft)
 
 
 def deleted(candidate: Candidate, data: Path) -> None:
