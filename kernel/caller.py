@@ -72,9 +72,13 @@ class Caller:
 
     def may(self, operation_id: str) -> bool:
         """Say whether an operation is granted."""
-        if not any(matches(pattern, operation_id) for pattern in self.patterns):
-            return False
-        return self.scopes is None or any(matches(scope, operation_id) for scope in self.scopes)
+        return self.granted(operation_id) and (
+            self.scopes is None or any(matches(scope, operation_id) for scope in self.scopes)
+        )
+
+    def granted(self, operation_id: str) -> bool:
+        """Say whether a role grants an operation, whatever the scopes leave out of it."""
+        return any(matches(pattern, operation_id) for pattern in self.patterns)
 
     def covers(self, pattern: str) -> bool:
         """Say whether all that a pattern grants is granted to this caller."""
@@ -117,8 +121,10 @@ def require(caller: Caller, *operation_ids: str, access: Access = "granted") -> 
     if access == "signed-in":
         return
     command = " ".join(operation_ids[0].split(".")[:COMMAND_WORDS])
+    bounded = any(caller.granted(each) for each in operation_ids)
+    reason = "the key's scopes leave it out" if bounded else "no role grants it"
     raise PermissionDenied.because(
-        f"{caller.name} may not run '{command}' here: no role grants it.",
+        f"{caller.name} may not run '{command}' here: {reason}.",
         hint="nexus settings auth status",
         operation=operation_ids[0],
         user=caller.name,

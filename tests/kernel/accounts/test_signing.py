@@ -144,7 +144,9 @@ async def test_a_key_does_what_its_scopes_and_its_user_may_and_ends_when_revoked
     made = answer(await anna.post("/api/auth/keys", json={"name": "ci", "scopes": ["agent.project.list"]}), 201)
     program = server.client(made["key"])
     answer(await program.get("/api/projects"))
-    refusal(await program.post("/api/projects", json={"name": "x"}), 403, "PERMISSION_DENIED")
+    bounded = await program.post("/api/projects", json={"name": "x"})
+    refusal(bounded, 403, "PERMISSION_DENIED")
+    assert "scopes leave it out" in bounded.json()["error"]["message"]
     me = answer(await program.get("/api/auth/me"))
     assert (me["signedInBy"], me["scopes"]) == ("key", ["agent.project.list"])
     # A key makes no key that may do more than it.
