@@ -40,9 +40,13 @@ class Batch:
         self._runner = Runner(call, flags, runtime)
         self._seconds = float(configuration_of(runtime, call, flags).get("runtime.timeout").value)
         self._stop_on_error = stop_on_error
-        self._free = asyncio.Semaphore(parallel)
-        self._begun: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue(parallel * _AHEAD)
-        self._running: set[asyncio.Task[Answer]] = set()
+        self._parallel = parallel
+        self._records = records(call)
+        self._taking = asyncio.Lock()
+        self._ahead = asyncio.Semaphore(parallel * _AHEAD)
+        self._begun: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue()
+        self._workers: list[asyncio.Task[None]] = []
+        self._working = parallel
         self._ending = False
         self._stopped: StopReason | None = None
         self._held: list[bytes] = []
@@ -50,7 +54,6 @@ class Batch:
         self._printable = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
-        self._reading: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
         self._status = 0
 
@@ -80,10 +83,8 @@ class Batch:
         """End the commands that run: each tells that it was interrupted, and nothing begins any more."""
         self._stopped = reason
         self._ending = True
-        if self._reading is not None:
-            self._reading.cancel()
-        for task in self._running:
-            task.cancel()
+        for worker in self._workers:
+            worker.cancel()
 
     async def aclose(self) -> None:
         """Cancel what runs."""
@@ -92,30 +93,44 @@ class Batch:
             await asyncio.wait((self._work,), timeout=_CLEANUP_SECONDS)
 
     async def _run(self) -> None:
-        self._reading = asyncio.create_task(self._begin_all())
+        self._workers = [asyncio.create_task(self._work_off()) for _ in range(self._parallel)]
         try:
-            while (task := await self._begun.get()) is not None:
-                await self._tell(await task)
-            with suppress(asyncio.CancelledError):
-                await self._reading
+            while (answer := await self._begun.get()) is not None:
+                await self._tell(await answer)
+                self._ahead.release()
+            for worker in self._workers:
+                with suppress(asyncio.CancelledError):
+                    await worker
         finally:
-            left = {self._reading, *self._running}
-            for unfinished in left:
-                unfinished.cancel()
-            await asyncio.wait(left, timeout=_CLEANUP_SECONDS)
+            for worker in self._workers:
+                worker.cancel()
+            await asyncio.wait(self._workers, timeout=_CLEANUP_SECONDS)
 
-    async def _begin_all(self) -> None:
+    async def _work_off(self) -> None:
+        """Answer one record after the other. A command that waits for nothing costs no turn of the loop."""
         try:
-            async for record in records(self._call):
-                await self._free.acquire()
-                if self._ending:
-                    break
-                task = asyncio.create_task(self._answer(record))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-                await self._begun.put(task)
+            while (begun := await self._next()) is not None:
+                record, answer = begun
+                try:
+                    answer.set_result(await self._answer(record))
+                except BaseException as fault:
+                    answer.cancel() if isinstance(fault, asyncio.CancelledError) else answer.set_exception(fault)
+                    raise
         finally:
-            await self._begun.put(None)
+            self._working -= 1
+            if not self._working:
+                self._begun.put_nowait(None)
+
+    async def _next(self) -> "tuple[Record, asyncio.Future[Answer]] | None":
+        """Take the next record, and a place for its answer behind those of the records before it."""
+        async with self._taking:
+            await self._ahead.acquire()
+            record = None if self._ending else await anext(self._records, None)
+            if record is None or self._ending:
+                return None
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._begun.put_nowait(answer)
+            return record, answer
 
     async def _answer(self, record: Record) -> Answer:
         try:
@@ -124,8 +139,6 @@ class Batch:
             if self._stopped is None:
                 raise
             answer = Answer(failure([Interrupted().entry()], new_request_id()))
-        finally:
-            self._free.release()
         if self._stop_on_error and answer.exit_status:
             self._ending = True
         return answer
