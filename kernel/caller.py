@@ -132,6 +132,25 @@ def require(caller: Caller, *operation_ids: str, access: Access = "granted") -> 
     )
 
 
+SHELL = "agent.terminal.open"
+"""Who is granted this has a shell of the machine: all that the server's user can read, write and run is theirs."""
+
+
+def require_shell(caller: Caller, named: str) -> None:
+    """Return when the caller may name `named`, a folder, file or program of the machine. Raises `PermissionDenied`.
+
+    Whoever could have any folder for a project's reads the kernel's own secret, and signs tokens with it.
+    """
+    if not caller.may(SHELL):
+        raise PermissionDenied.because(
+            f"{caller.name} may not name {named} of the server's machine: no role grants 'agent terminal open' there.",
+            hint="nexus settings auth status",
+            operation=SHELL,
+            user=caller.name,
+            roles=list(caller.roles),
+        )
+
+
 class OwnersFace:
     """The app as the owner reaches it: in process, and by a socket that nobody else can open."""
 

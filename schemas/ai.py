@@ -43,6 +43,12 @@ ADDRESS_VARIABLES: dict[str, tuple[str, ...]] = {
 AGENT_NAMES = ("claude", "codex", "gemini", "qwen", "acp")
 """Back ends that are programs: they are given the whole environment of their caller, as every program is."""
 
+
+def is_the_machines(reference: str) -> bool:
+    """Say whether a back end is a program, or a file, of the machine that the kernel runs on."""
+    return reference.partition(":")[0] not in KEY_VARIABLES
+
+
 CONVERSATION_FORMAT = "nexus-conversation"
 CONVERSATION_VERSION = 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from nexus.schemas.ai import ADDRESS_VARIABLES, KEY_VARIABLES, AiSettings, Backend, BackendKind
+from nexus.schemas.ai import ADDRESS_VARIABLES, KEY_VARIABLES, AiCaller, AiSettings, Backend, BackendKind
 from nexus.schemas.errors import AiBackendMissing, AiKeyMissing, ExtraMissing, ProgramMissing, ValidationError
 from nexus.schemas.session import CallerSurroundings
 
@@ -106,6 +106,18 @@ class Choice:
             base_url=self.base_url,
             program=self.command[0] if self.command else None,
         )
+
+
+def surroundings_of(caller: AiCaller, own: CallerSurroundings) -> CallerSurroundings:
+    """Return whose keys are used: the caller's, else the kernel's `own`, which go to no address but their provider's.
+
+    Who may ask could otherwise have the kernel's keys sent to an address of their choice.
+    """
+    if caller.surroundings is not None:
+        return caller.surroundings
+    kept = {variable for name in caller.settings.base_urls for variable in KEY_VARIABLES.get(name, ())}
+    left = {name: value for name, value in own.environment.items() if name not in kept}
+    return own.model_copy(update={"environment": left}) if kept else own
 
 
 def choose(reference: str | None, caller: CallerSurroundings, settings: AiSettings) -> Choice:

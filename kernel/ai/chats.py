@@ -1,16 +1,17 @@
 """AI chats behind the API: back ends, sessions, messages, conversations."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select
 
 from nexus.kernel.ai import history
-from nexus.kernel.ai.catalog import Choice, choose, listed
+from nexus.kernel.ai.catalog import Choice, choose, listed, surroundings_of
 from nexus.kernel.ai.check import checked
 from nexus.kernel.ai.driver import ChatDriver, ChatSurroundings, gone
 from nexus.kernel.api.late import Behind
 from nexus.kernel.api.operation import ApiRequest
+from nexus.kernel.caller import require_shell
 from nexus.kernel.part import Surroundings
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import now
@@ -32,6 +33,7 @@ from nexus.schemas.ai import (
     ConversationTaken,
     NewAiMessage,
     RecordedSession,
+    is_the_machines,
 )
 from nexus.schemas.chat import MessagesCleared
 from nexus.schemas.kernel import Deleted
@@ -116,7 +118,7 @@ class AiChats:
     async def backends(self, request: ApiRequest[None, AiCaller]) -> Page[Backend]:
         """Return every back end that has a name of its own."""
         caller = request.body
-        found = await asyncio.to_thread(lambda: list(listed(self._surroundings(caller), caller.settings)))
+        found = await asyncio.to_thread(lambda: list(listed(surroundings_of(caller, self._own), caller.settings)))
         return Page[Backend](items=found)
 
     async def chosen(self, request: ApiRequest[None, BackendQuery]) -> Backend:
@@ -126,12 +128,12 @@ class AiChats:
     async def check(self, request: ApiRequest[None, BackendQuery]) -> BackendStatus:
         """Return whether the back end answers."""
         asked = request.body
-        choice = await self._choice(asked.backend, asked.caller)
-        return await checked(choice, self._surroundings(asked.caller), asked.caller.settings.timeout)
+        choice = await self._permitted(request, asked)
+        return await checked(choice, surroundings_of(asked.caller, self._own), asked.caller.settings.timeout)
 
     async def select(self, request: ApiRequest[None, BackendChoice]) -> AiSession:
         """Have another back end answer in a session. Raises what is missing for it, and `SessionClosed`."""
-        choice = await self._choice(request.body.backend, request.body.caller)
+        choice = await self._permitted(request, request.body)
         driver = await self._at_work(request.path["id"])
         return await driver.choose_backend(choice, request.body.workspace_path)
 
@@ -160,6 +162,8 @@ class AiChats:
     async def change(self, request: ApiRequest[None, AiSessionChanges]) -> AiSession:
         """Change the fields that are given; permissions hold from an agent's next start on."""
         values = request.body.model_dump(exclude_none=True, by_alias=False)
+        if values.get("permissions", "reject") != "reject":
+            require_shell(request.caller, "the rights of a program")
         session_id = request.path["id"]
         return await request.write(lambda connection: history.change_session(connection, session_id, values))
 
@@ -199,6 +203,10 @@ class AiChats:
     async def send(self, request: ApiRequest[None, NewAiMessage]) -> AiMessageSent:
         """Say something in a session. Raises `SessionClosed`, `Conflict`, and what is missing for its back end."""
         driver = await self._at_work(request.path["id"])
+        if request.body.caller.surroundings is not None:
+            # The environment that a program is started with says which program that is.
+            session = await self.store.read(lambda connection: _session(connection, request.path["id"]))
+            _permit(request, session.backend)
         return await driver.post(request.body.content, request.body.caller, request.write)
 
     async def clear(self, request: ApiRequest[None, None]) -> MessagesCleared:
@@ -246,11 +254,16 @@ class AiChats:
     def _forget(self, session_id: str) -> None:
         self.at_work.pop(session_id, None)
 
-    def _surroundings(self, caller: AiCaller) -> CallerSurroundings:
-        return caller.surroundings or self._own
+    async def _permitted(self, request: ApiRequest[Any, Any], asked: BackendQuery | BackendChoice) -> Choice:
+        """Return the back end that is meant. Who may not have it is not told whether it is there."""
+        if asked.backend is not None:
+            _permit(request, asked.backend)
+        choice = await self._choice(asked.backend, asked.caller)
+        _permit(request, choice.reference)
+        return choice
 
     async def _choice(self, reference: str | None, caller: AiCaller) -> Choice:
-        return await asyncio.to_thread(choose, reference, self._surroundings(caller), caller.settings)
+        return await asyncio.to_thread(choose, reference, surroundings_of(caller, self._own), caller.settings)
 
     async def _at_work(self, session_id: str) -> ChatDriver:
         await self._drivers.ready()
@@ -259,6 +272,12 @@ class AiChats:
             await self.store.read(lambda connection: history.find_session(connection, session_id))
             raise gone(session_id)
         return driver
+
+
+def _permit(request: ApiRequest[Any, Any], backend: str) -> None:
+    """Return when the caller may have the back end. Raises `PermissionDenied` for a program, or a file."""
+    if is_the_machines(backend):
+        require_shell(request.caller, f"the program or file {backend[:100]!r}")
 
 
 def _session(connection: Connection, session_id: str) -> AiSession:

@@ -14,7 +14,7 @@ from nexus.kernel.ai import history
 from nexus.kernel.ai.agent import AgentBackend
 from nexus.kernel.ai.answer import Answer, text_in
 from nexus.kernel.ai.backend import AiBackend, Workplace
-from nexus.kernel.ai.catalog import Choice, choose
+from nexus.kernel.ai.catalog import Choice, choose, surroundings_of
 from nexus.kernel.ai.provider import ProviderBackend
 from nexus.kernel.ai.script import ScriptBackend
 from nexus.kernel.sessions.driver import Driver, GivenInput
@@ -205,7 +205,7 @@ class ChatDriver(Driver):
 
     async def _post(self, content: str, caller: AiCaller, write: Write) -> AiMessageSent:
         session = await self._around.store.read(lambda connection: history.find_session(connection, self._id))
-        surroundings = caller.surroundings or self._around.surroundings
+        surroundings = surroundings_of(caller, self._around.surroundings)
         # Looking for programs touches the disk.
         choice = await asyncio.to_thread(choose, session.backend, surroundings, caller.settings)
         place = Workplace(session.workspace_path, session.permissions, session.agent_session)

@@ -58,7 +58,13 @@ class Endpoint:
             scope[OPERATION_KEY] = operation.operation_id
             caller = caller_of(scope)
             await self._permit(operation, caller, scope, request_id)
-            status, body = operation.status, await self._answer(operation, caller, scope, receive, request_id)
+            try:
+                status, body = operation.status, await self._answer(operation, caller, scope, receive, request_id)
+            except PermissionDenied as error:
+                # Refused for what it asked of: a folder, a greater role. The owner is refused by the system alone.
+                if operation.audited and caller.signed_in_by != "socket":
+                    await self._denied(operation, caller, scope, request_id, error)
+                raise
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 -- whatever fails is told to the client and logged, none ends the server
@@ -76,9 +82,14 @@ class Endpoint:
         try:
             require(caller, *ids, access=operation.access)
         except (AuthError, PermissionDenied) as error:
-            facts = {"request": f"{scope['method']} {scope['path']}", "requestId": request_id, "code": error.code}
-            await self.state.witness.write(caller, operation.operation_id, "denied", **facts)
+            await self._denied(operation, caller, scope, request_id, error)
             raise
+
+    async def _denied(
+        self, operation: Operation, caller: Caller, scope: Scope, request_id: str, error: AuthError | PermissionDenied
+    ) -> None:
+        facts = {"request": f"{scope['method']} {scope['path']}", "requestId": request_id, "code": error.code}
+        await self.state.witness.write(caller, operation.operation_id, "denied", **facts)
 
     async def _answer(
         self, operation: Operation, caller: Caller, scope: Scope, receive: Receive, request_id: str

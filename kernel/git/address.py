@@ -19,6 +19,11 @@ class Address:
     url: str
     config: dict[str, str]
 
+    @property
+    def is_the_machines(self) -> bool:
+        """Whether it is on this machine, or reached with the keys of this machine's user (ssh)."""
+        return not self.url.lower().startswith(("https://", "git://"))
+
 
 def parse_address(given: str) -> Address:
     """Read an address: https, ssh, git, file, `user@host:path`, or an absolute path. Raises `ValidationError`."""

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.caller import require_shell
 from nexus.kernel.events import ProjectDeleted
 from nexus.kernel.git.address import Address, parse_address
 from nexus.kernel.part import Part, Surroundings
@@ -116,8 +117,12 @@ class Projects(Part):
     async def create(self, request: ApiRequest[None, NewProject]) -> Project:
         """Create a project with its folder: both are there, or neither is."""
         new = request.body
-        await self.store.read(lambda connection: refuse_taken(connection, projects, new.name))
         address = parse_address(new.git_url) if new.git_url else None
+        if new.content_path is not None:
+            require_shell(request.caller, "a folder")
+        if address is not None and address.is_the_machines:
+            require_shell(request.caller, "a repository")
+        await self.store.read(lambda connection: refuse_taken(connection, projects, new.name))
         project_id = new_id("prj")
         content_path = await _content_path(new, address)
         final = Path(content_path) if content_path is not None else self.folders.made(project_id)
@@ -180,6 +185,7 @@ class Projects(Part):
         project_id = request.path["id"]
         values = changed_values(request.body, NEVER_NULL)
         if "content_path" in values:
+            require_shell(request.caller, "a folder")
             values["content_path"] = await asyncio.to_thread(users_folder, values["content_path"])
         if values.get("git_url") is not None:
             values["git_url"] = parse_address(values["git_url"]).url

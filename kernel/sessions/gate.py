@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from nexus.kernel.audit.witness import Witness
-from nexus.kernel.caller import Caller, require
+from nexus.kernel.caller import SHELL, Caller, require
 from nexus.kernel.sessions.attachment import Attachment
 from nexus.kernel.sessions.sessions import Sessions
+from nexus.schemas.ai import is_the_machines
 from nexus.schemas.errors import AuthError, PermissionDenied
 from nexus.schemas.protocol import (
     ActivateSession,
@@ -107,7 +108,7 @@ class SessionGate:
         action, session_id, ids = await self._asked(command)
         caller = await self.permit(ids, session_id)
         if isinstance(command, CreateSession):
-            await self._permit_secrets(command.session)
+            await self._permit_options(command.session)
         answer = await self._sessions.request(command)
         if action not in WATCHING and not (action == "send" and session_id in self._sent_to):
             # What is typed into a session is not repeated here; that somebody began to, is.
@@ -125,7 +126,7 @@ class SessionGate:
         """Make a session. Raises as `request` does."""
         ids = makers_of(new)
         caller = await self.permit(ids)
-        await self._permit_secrets(new)
+        await self._permit_options(new)
         session = await self._sessions.create(new)
         await self._witness.write(caller, ids[0], "done", session=session.session_id)
         return session
@@ -155,10 +156,16 @@ class SessionGate:
             case _:
                 assert_never(command)
 
-    async def _permit_secrets(self, new: NewSession) -> None:
-        """Whoever has a program of theirs given a secret can have it told: that wants a grant of its own."""
+    async def _permit_options(self, new: NewSession) -> None:
+        """Return when the caller may have what the session is made with.
+
+        Whoever has a program of theirs given a secret can have it told: that wants a grant of its own. A chat with a
+        program, or with a file, is as good as a shell.
+        """
         if new.options.get("secrets"):
             await self.permit((USE_SECRETS,))
+        if new.type == "ai-chat" and is_the_machines(str(new.options.get("backend"))):
+            await self.permit((SHELL,))
 
     async def _type_of(self, session_id: str) -> str:
         # Who is nobody is not told what there is.
