@@ -32,6 +32,7 @@ from nexus.schemas.protocol import (
 )
 from nexus.schemas.session import TransportName
 from nexus.sessions.core.position import Batch
+from nexus.sessions.outbound import CONNECT_SECONDS, DIRECT, Outbound
 from nexus.sessions.transport import (
     DEFAULT_WINDOW,
     Headers,
@@ -42,7 +43,6 @@ from nexus.sessions.transport import (
     no_headers,
 )
 
-CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 PING_SECONDS = 20.0
 MOST_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -54,15 +54,23 @@ class WebSocketTransport:
     """Speaks the kernel's protocol at `url` (`ws://…/kernel`); over the Unix socket `socket` where one is given.
 
     It connects when it is first used, and again after the connection broke. The handshake carries what `headers`
-    gives then.
+    gives then; a network is crossed as `outbound` says.
     """
 
     name: TransportName = "websocket"
 
-    def __init__(self, url: str, *, socket: Path | None = None, headers: Headers = no_headers) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        socket: Path | None = None,
+        headers: Headers = no_headers,
+        outbound: Outbound = DIRECT,
+    ) -> None:
         self._url = url
         self._socket = socket
         self._headers = headers
+        self._outbound = outbound
         self._connection: _Connection | None = None
         self._turn = asyncio.Lock()
 
@@ -93,7 +101,10 @@ class WebSocketTransport:
 
     async def _connect(self) -> ClientConnection:
         headers = await self._headers()
-        place: dict[str, Any] = {} if self._socket is None else {"unix": True, "path": str(self._socket)}
+        place: dict[str, Any] = {"proxy": None, "unix": True, "path": str(self._socket)}
+        if self._socket is None:
+            trusted = await asyncio.to_thread(self._outbound.certificates, self._url)
+            place = {"proxy": self._outbound.proxy(self._url), "ssl": trusted}
         try:
             return await connect(
                 self._url,
@@ -105,7 +116,6 @@ class WebSocketTransport:
                 max_size=MOST_MESSAGE_BYTES,
                 # Lines are copied, never recoded: deflate would cost more than the way.
                 compression=None,
-                proxy=True if self._socket is None else None,
                 **place,
             )
         except InvalidHandshake as error:

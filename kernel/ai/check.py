@@ -5,10 +5,10 @@ import time
 
 from nexus.kernel.ai.backend import redacted
 from nexus.kernel.ai.catalog import Choice
-from nexus.kernel.ai.network import CONNECT_SECONDS, certificates, proxy_of
 from nexus.kernel.ai.script import read_script
 from nexus.schemas.ai import BackendStatus
 from nexus.schemas.session import CallerSurroundings
+from nexus.sessions.outbound import CONNECT_SECONDS, Outbound
 
 MOST_SECONDS = 15.0
 
@@ -30,12 +30,14 @@ async def _asked(
     import httpx
 
     url = choice.base_url or ""
-    verify = await asyncio.to_thread(certificates, surroundings.environment) if url.startswith("https:") else True
-    proxy = proxy_of(url, surroundings.environment)
+    outbound = Outbound.of(surroundings.environment)
+    verify = await asyncio.to_thread(outbound.certificates, url) or True
     timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
     begun = time.monotonic()
     try:
-        async with httpx.AsyncClient(timeout=timeout, trust_env=False, proxy=proxy, verify=verify) as client:
+        async with httpx.AsyncClient(
+            timeout=timeout, trust_env=False, proxy=outbound.proxy(url), verify=verify
+        ) as client:
             response = await client.get(_models_url(choice), headers=_headers(choice))
     except httpx.HTTPError as error:
         reason = redacted(str(error) or type(error).__name__, surroundings.environment)

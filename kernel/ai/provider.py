@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nexus.kernel.ai.catalog import Choice, require_extra
 from nexus.kernel.ai.chunks import Chunk, Finish, Thought, Token, Turn, Usage
 from nexus.kernel.ai.failures import Asked, told
-from nexus.kernel.ai.network import CONNECT_SECONDS, certificates, proxy_of
 from nexus.schemas.ai import TokenUsage
 from nexus.schemas.errors import AiRequestRefused, NexusError
 from nexus.schemas.session import CallerSurroundings
+from nexus.sessions.outbound import CONNECT_SECONDS, Outbound
 
 if TYPE_CHECKING:
     import httpx2
@@ -66,11 +66,12 @@ class ProviderBackend:
         import httpx2
 
         base_url = self._choice.base_url or ""
+        outbound = Outbound.of(self._caller.environment)
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds)),
             trust_env=False,
-            proxy=proxy_of(base_url, self._caller.environment),
-            verify=certificates(self._caller.environment) if base_url.startswith("https:") else True,
+            proxy=outbound.proxy(base_url),
+            verify=outbound.certificates(base_url) or True,
         )
 
     async def _first_model(self, client: "httpx2.AsyncClient") -> str:

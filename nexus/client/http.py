@@ -6,9 +6,9 @@ import httpx
 
 from nexus.client.way import LOCAL_URL, SAFE_METHODS, Reply, Request, Way
 from nexus.schemas.errors import BackendError, BackendUnavailable, NexusError, OutcomeUnknown, TimeoutExceeded
+from nexus.sessions.outbound import CONNECT_SECONDS, DIRECT, Outbound
 
 ANSWER_SECONDS = 600.0
-CONNECT_SECONDS = 10.0
 
 
 class HttpWay:
@@ -33,20 +33,27 @@ class HttpWay:
         await self.client.aclose()
 
 
-def client_of(server: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Return a new client of a server; `transport` is how it reaches it, where that is not the network."""
+def client_of(
+    server: str, transport: httpx.AsyncBaseTransport | None = None, outbound: Outbound = DIRECT
+) -> httpx.AsyncClient:
+    """Return a new client of a server; `transport` is how it reaches it, where that is not the network.
+
+    Raises `ValidationError` for certificates that cannot be used.
+    """
     return httpx.AsyncClient(
         base_url=server,
         transport=transport,
+        proxy=outbound.proxy(server),
+        verify=outbound.certificates(server) or True,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         headers={"accept": "application/json"},
-        trust_env=transport is None,
+        trust_env=False,
     )
 
 
-def to_server(server: str) -> HttpWay:
-    """Return a new way to a server by its URL."""
-    return HttpWay(client_of(server), server)
+def to_server(server: str, outbound: Outbound = DIRECT) -> HttpWay:
+    """Return a new way to a server by its URL. Raises `ValidationError` for certificates that cannot be used."""
+    return HttpWay(client_of(server, outbound=outbound), server)
 
 
 def to_socket(path: str) -> HttpWay:

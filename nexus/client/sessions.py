@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nexus.client.bearer import Bearer
     from nexus.client.provider import KernelProvider
     from nexus.sessions.client import SessionClient
+    from nexus.sessions.outbound import Outbound
     from nexus.sessions.transport import Transport
 
 
@@ -35,7 +36,7 @@ class SessionWays:
 
     def __init__(self, kernel: "KernelProvider") -> None:
         self._kernel = kernel
-        self._open: dict[tuple[str | None, str, TransportName, float | None], Transport] = {}
+        self._open: dict[tuple[str | None, str, TransportName, float | None, Outbound | None], Transport] = {}
 
     async def transport(
         self,
@@ -44,12 +45,13 @@ class SessionWays:
         name: TransportName | None,
         poll_interval: float | None,
         connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
+        outbound: "Outbound | None" = None,
     ) -> "Transport":
         """Return the way to a server, or to the local kernel where `server` is None. Raises `ValidationError`."""
         name = name or ("local" if server is None else "hybrid")
         if server is not None and name == "local":
             raise ValidationError.because("The local transport reaches no server.", field="transport")
-        key = (server, signed.who, name, poll_interval)
+        key = (server, signed.who, name, poll_interval, outbound)
         if key not in self._open:
             if name == "polling":
                 from nexus.sessions.polling import PollingTransport
@@ -58,7 +60,7 @@ class SessionWays:
             elif server is None:
                 self._open[key] = await self._kernel.session_transport(name)
             else:
-                self._open[key] = _remote(server, signed, name, await connect())
+                self._open[key] = _remote(server, signed, name, await connect(), outbound)
         return self._open[key]
 
     async def close(self) -> None:
@@ -68,13 +70,16 @@ class SessionWays:
         self._open.clear()
 
 
-def _remote(server: str, signed: Signed, name: TransportName, http: "httpx.AsyncClient") -> "Transport":
+def _remote(
+    server: str, signed: Signed, name: TransportName, http: "httpx.AsyncClient", outbound: "Outbound | None"
+) -> "Transport":
     from nexus.sessions.hybrid import HybridTransport
+    from nexus.sessions.outbound import DIRECT
     from nexus.sessions.polling import PollingTransport
     from nexus.sessions.websocket import WebSocketTransport
 
     url = "ws" + server.removeprefix("http").rstrip("/") + "/kernel"
-    websocket = WebSocketTransport(url, headers=signed.headers)
+    websocket = WebSocketTransport(url, headers=signed.headers, outbound=outbound or DIRECT)
     if name == "websocket":
         return websocket
     return HybridTransport(websocket, PollingTransport(http, headers=signed.headers))
@@ -90,12 +95,14 @@ class CommandSessions:
         signed: Signed,
         config: Configuration,
         connect: "Callable[[], Awaitable[httpx.AsyncClient]]",
+        outbound: "Outbound | None" = None,
     ) -> None:
         self._ways = ways
         self._server = server
         self._signed = signed
         self._config = config
         self._connect = connect
+        self._outbound = outbound
 
     async def client(self, transport: TransportName | None, poll_interval: float | None) -> "SessionClient":
         """Return a client. Raises `ValidationError`, and what reaching the kernel raises."""
@@ -105,4 +112,5 @@ class CommandSessions:
         interval_ms: float | None = self._config.get("session.poll_interval").value
         interval = poll_interval if poll_interval is not None or interval_ms is None else interval_ms / 1000
         name = transport or configured
-        return SessionClient(await self._ways.transport(self._server, self._signed, name, interval, self._connect))
+        way = await self._ways.transport(self._server, self._signed, name, interval, self._connect, self._outbound)
+        return SessionClient(way)

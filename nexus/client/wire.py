@@ -10,6 +10,7 @@ import httpx
 
 from nexus.schemas.envelope import ErrorEntry
 from nexus.schemas.errors import BackendUnavailable, NexusError, ReportedError, TransferBroken
+from nexus.sessions.outbound import DIRECT, Outbound
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 HEADERS = {"accept-encoding": "identity"}
@@ -18,16 +19,23 @@ _MOST_TOLD = 64 * 1024
 
 
 class HttpWire:
-    """A `ByteWire`. `server` is where URLs without a host lead, by a Unix socket where there is one."""
+    """A `ByteWire`. `server` is where URLs without a host lead, by a Unix socket where there is one.
 
-    def __init__(self, server: str, *, socket: Path | None, stall: float) -> None:
+    A network is crossed as `outbound` says.
+    """
+
+    def __init__(self, server: str, *, socket: Path | None, stall: float, outbound: Outbound = DIRECT) -> None:
         """`stall` is how many seconds nothing may move before a transfer is given up."""
         self._timeout = httpx.Timeout(stall, connect=min(stall, 10.0), pool=stall)
-        transport = None if socket is None else httpx.HTTPTransport(uds=str(socket))
-        self._kernel = httpx.Client(
-            base_url=server, transport=transport, timeout=self._timeout, headers=HEADERS, trust_env=socket is None
-        )
-        self._others = None if socket is not None else self._kernel
+        self._outbound = outbound
+        if socket is None:
+            self._kernel = self._across(server)
+        else:
+            transport = httpx.HTTPTransport(uds=str(socket))
+            self._kernel = httpx.Client(
+                base_url=server, transport=transport, timeout=self._timeout, headers=HEADERS, trust_env=False
+            )
+        self._others: dict[str, httpx.Client] = {}
         self._making = threading.Lock()
 
     def put(self, url: str, chunks: Iterable[bytes], size: int) -> None:
@@ -48,17 +56,28 @@ class HttpWire:
     def close(self) -> None:
         """Close the connections."""
         self._kernel.close()
-        if self._others is not None:
-            self._others.close()
+        for other in self._others.values():
+            other.close()
 
     def _client(self, url: str) -> httpx.Client:
         """Return the client of a URL: one that names its host leads there, wherever the kernel is."""
         if url.startswith("/"):
             return self._kernel
+        place = url.partition("://")[0] + "://" + url.partition("://")[2].partition("/")[0]
         with self._making:
-            if self._others is None:
-                self._others = httpx.Client(timeout=self._timeout, headers=HEADERS)
-            return self._others
+            if place not in self._others:
+                self._others[place] = self._across(place)
+            return self._others[place]
+
+    def _across(self, place: str) -> httpx.Client:
+        return httpx.Client(
+            base_url=place,
+            timeout=self._timeout,
+            headers=HEADERS,
+            proxy=self._outbound.proxy(place),
+            verify=self._outbound.certificates(place) or True,
+            trust_env=False,
+        )
 
 
 class HttpBytes:

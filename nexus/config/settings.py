@@ -38,6 +38,13 @@ class ServerSettings(StrictModel):
     """Which kernel is spoken to."""
 
     url: str | None = Field(None, description="A server's URL; without one the local kernel answers.")
+    ca_file: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        pattern="^[/~]",
+        description="The certificates (PEM) that a server is known by, in the place of the usual ones.",
+    )
     authentication: str | None = Field(
         None, min_length=1, max_length=40, description="Sign in by this method, which a plugin brings."
     )

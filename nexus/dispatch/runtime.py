@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nexus.credentials.kept import Credentials
     from nexus.plugins.catalog import Catalog
     from nexus.plugins.runner import PluginRunner
+    from nexus.sessions.outbound import Outbound
 
 
 _MOST_VIEWS = 64
@@ -50,8 +51,8 @@ class Runtime:
         self.aliases = UserAliases(folders.config / "aliases.json", self.index)
         self.index.own_alias = self.aliases.find
         self.remembered: dict[str, Credentials] = {}
-        self._ways_to: dict[str, Way] = {}
-        self._clients: dict[str | None, httpx.AsyncClient] = {}
+        self._ways_to: dict[tuple[str, Outbound | None], Way] = {}
+        self._clients: dict[tuple[str | None, Outbound | None], httpx.AsyncClient] = {}
         self._ways: SessionWays | None = None
         self.plugins = Plugins(folders)
         self.extensions: PluginRunner | None = None
@@ -100,24 +101,30 @@ class Runtime:
             self._ways = SessionWays(self.kernel)
         return self._ways
 
-    async def way(self, server: str | None) -> Way:
-        """Return the way to the API of a server, or of the local kernel. Nothing is imported before the first call."""
+    async def way(self, server: str | None, outbound: "Outbound | None" = None) -> Way:
+        """Return the way to the API of a server, or of the local kernel. Nothing is imported before the first call.
+
+        Raises `ValidationError` for certificates that cannot be used.
+        """
         if server is None:
             return await self.kernel.way()
-        if server not in self._ways_to:
+        place = (server, outbound)
+        if place not in self._ways_to:
             from nexus.client.again import AgainWay
             from nexus.client.http import to_server
+            from nexus.sessions.outbound import DIRECT
 
-            self._ways_to[server] = AgainWay(to_server(server))
-        return self._ways_to[server]
+            self._ways_to[place] = AgainWay(to_server(server, outbound or DIRECT))
+        return self._ways_to[place]
 
-    async def client(self, server: str | None) -> "httpx.AsyncClient":
+    async def client(self, server: str | None, outbound: "Outbound | None" = None) -> "httpx.AsyncClient":
         """Return the same way as httpx knows it, for the polling transport of the Session ABI."""
         from nexus.client.http import OverWay, client_of
 
-        if server not in self._clients:
-            self._clients[server] = client_of(server or LOCAL_URL, OverWay(await self.way(server)))
-        return self._clients[server]
+        place = (server, outbound)
+        if place not in self._clients:
+            self._clients[place] = client_of(server or LOCAL_URL, OverWay(await self.way(server, outbound)))
+        return self._clients[place]
 
     async def close(self) -> None:
         """Close the connections, and end the workers of plugins."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nexus.schemas.session import TransportName
     from nexus.schemas.wire import ByteWire
     from nexus.sessions.client import SessionClient
+    from nexus.sessions.outbound import Outbound
 
 LOCAL_PROFILE = "local"
 """The profile that is always there: the kernel on this machine."""
@@ -139,6 +140,17 @@ class Surroundings:
             return True
         return self.token is not None or (server is not None and self._profiles.of_server(server) is not None)
 
+    @cached_property
+    def _outbound(self) -> "Outbound | None":
+        """How the command's server is reached; None for the local kernel, to which no network leads."""
+        if self.server is None:
+            return None
+        from nexus.sessions.outbound import Outbound
+
+        file = self.config.value("server.ca_file")
+        trusted = None if file is None else str(Path(str(file)).expanduser())
+        return Outbound.of(self._call.environment, trusted)
+
     def sign_in_line(self, server: str) -> str:
         """Return the command that signs in to a server as this command would."""
         from nexus.config.profiles import sign_in_line
@@ -186,17 +198,18 @@ class Surroundings:
 
         ways = self._runtime.session_ways
         signed = Signed(self._who(), self.bearer)
-        access = CommandSessions(ways, self.server, signed, self.config, self._http)
+        access = CommandSessions(ways, self.server, signed, self.config, self._http, self._outbound)
         return await access.client(transport, poll_interval)
 
     async def wire(self) -> "ByteWire":
         """Return a way for bytes, to the local kernel's socket or to the server: the `ByteAccess` of handlers."""
         from nexus.client.way import LOCAL_URL
         from nexus.client.wire import HttpWire
+        from nexus.sessions.outbound import DIRECT
 
         stall = float(self.config.get("data.stall").value)
         if self.server is not None:
-            return HttpWire(self.server, socket=None, stall=stall)
+            return HttpWire(self.server, socket=None, stall=stall, outbound=self._outbound or DIRECT)
         socket = await self._runtime.kernel.socket()
         if socket is None:
             raise BackendUnavailable.because("The kernel has no socket that bytes could go by.")
@@ -212,10 +225,10 @@ class Surroundings:
     async def _to_kernel(self) -> Way:
         if self._plugin_way is not None:
             return self._plugin_way
-        return await self._runtime.way(self.server)
+        return await self._runtime.way(self.server, self._outbound)
 
     async def _http(self) -> "httpx.AsyncClient":
-        return await self._runtime.client(self.server)
+        return await self._runtime.client(self.server, self._outbound)
 
 
 def _progress(call: Call) -> "TerminalProgress | None":

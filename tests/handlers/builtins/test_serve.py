@@ -200,9 +200,25 @@ def test_tls_by_files_and_a_port_that_is_taken(shell: Shell, tmp_path: Path, pat
     server = Server(shell, tmp_path / "server", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
     try:
         assert server.url.startswith("https://")
-        trusting = {"SSL_CERT_FILE": str(shell.cwd / "cert.pem"), "NEXUS_TOKEN": "none", "NEXUS_RESIDENT": "0"}
-        refused = shell.run(f"nexus agent project list --server {server.url}", environment=trusting)
-        assert error(refused) == ("AUTHENTICATION_INVALID", 3)
+        trusting = {"SSL_CERT_FILE": str(shell.cwd / "cert.pem"), "NEXUS_TOKEN": "none"}
+        for resident in ("0", "1"):
+            here = {"NEXUS_TOKEN": "none", "NEXUS_RESIDENT": resident}
+            refused = shell.run(f"nexus agent project list --server {server.url}", environment=here)
+            assert error(refused) == ("BACKEND_UNAVAILABLE", 5)
+            refused = shell.run(f"nexus agent project list --server {server.url}", environment={**here, **trusting})
+            assert error(refused) == ("AUTHENTICATION_INVALID", 3)
+        told(shell.run("nexus settings config set --key server.ca_file --value \"$PWD/cert.pem\""))
+        register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
+        told(shell.run(f"{register} --username anna", stdin=PASSWORD))
+        told(shell.run("nexus agent project create --name far && nexus agent project select --name far >&2"))
+        for transport in ("websocket", "polling"):
+            ran = shell.run(f"nexus agent terminal run --collect --command 'echo near' --transport {transport}")
+            assert b"near" in ran.stdout
+        told(shell.run("nexus data dataset push cert.pem --name mine"))
+        told(shell.run("nexus data dataset pull mine copy.pem"))
+        nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9"}
+        assert error(shell.run("nexus agent project list", environment=nowhere)) == ("BACKEND_UNAVAILABLE", 5)
+        told(shell.run("nexus agent project list", environment={**nowhere, "NO_PROXY": "127.0.0.1"}))
         port = server.url.rpartition(":")[2]
         taken = shell.run(f"nexus serve --port {port}", environment={"NEXUS_RESIDENT": "0"})
         assert error(taken) == ("RESOURCE_UNAVAILABLE", 8)

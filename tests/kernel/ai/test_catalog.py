@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from nexus.kernel.ai.catalog import choose, listed
-from nexus.kernel.ai.network import proxy_of
 from nexus.schemas.ai import AiSettings
 from nexus.schemas.errors import NexusError
 from nexus.schemas.session import CallerSurroundings
@@ -118,18 +117,3 @@ async def test_ollama_is_available_while_somebody_listens(monkeypatch: pytest.Mo
     server.close()
     await server.wait_closed()
     assert not await asyncio.to_thread(_listens, f"http://127.0.0.1:{port}/v1")
-
-
-@pytest.mark.parametrize(
-    ("url", "environment", "proxy"),
-    [
-        ("https://api.example.com/v1", {"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
-        ("https://api.example.com/v1", {"all_proxy": "http://p:2"}, "http://p:2"),
-        ("https://api.example.com/v1", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".example.com"}, None),
-        ("https://api.example.com/v1", {"HTTPS_PROXY": "http://p:1", "no_proxy": "ample.com"}, "http://p:1"),
-        ("http://localhost:8/v1", {"HTTPS_PROXY": "http://p:1"}, None),
-        ("http://localhost:8/v1", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "*"}, None),
-    ],
-)
-def test_the_callers_proxies_are_used(url: str, environment: dict[str, str], proxy: str | None) -> None:
-    assert proxy_of(url, environment) == proxy
