@@ -207,7 +207,7 @@ def test_tls_by_files_and_a_port_that_is_taken(shell: Shell, tmp_path: Path, pat
             assert error(refused) == ("BACKEND_UNAVAILABLE", 5)
             refused = shell.run(f"nexus agent project list --server {server.url}", environment={**here, **trusting})
             assert error(refused) == ("AUTHENTICATION_INVALID", 3)
-        told(shell.run("nexus settings config set --key server.ca_file --value \"$PWD/cert.pem\""))
+        told(shell.run('nexus settings config set --key server.ca_file --value "$PWD/cert.pem"'))
         register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
         told(shell.run(f"{register} --username anna", stdin=PASSWORD))
         told(shell.run("nexus agent project create --name far && nexus agent project select --name far >&2"))
