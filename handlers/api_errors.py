@@ -4,6 +4,8 @@ from nexus.schemas.errors import (
     AuthError,
     AuthInvalid,
     BackendUnavailable,
+    ConfigInvalid,
+    ExtraMissing,
     NexusError,
     OutcomeUnknown,
     PermissionDenied,
@@ -13,6 +15,11 @@ from nexus.schemas.errors import (
     StorageReadOnly,
     TimeoutExceeded,
     ValidationError,
+    VaultDenied,
+    VaultFailed,
+    VaultSealed,
+    VaultSignInFailed,
+    VaultUnavailable,
 )
 
 READING: tuple[type[NexusError], ...] = (
@@ -29,3 +36,14 @@ READING: tuple[type[NexusError], ...] = (
 
 WRITING: tuple[type[NexusError], ...] = (*READING, OutcomeUnknown, StorageReadOnly, StorageFull)
 """Any command that has the API change something."""
+
+FROM_VAULT: tuple[type[NexusError], ...] = (
+    VaultDenied,
+    VaultFailed,
+    VaultSealed,
+    VaultSignInFailed,
+    VaultUnavailable,
+    ConfigInvalid,
+    ExtraMissing,
+)
+"""Any command for which the kernel asks the Vault that keeps its secrets, where it has one."""

@@ -36,7 +36,7 @@ from nexus.kernel.secrets_part import SecretsPart
 from nexus.kernel.sessions.driver import DriverFactory
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
-from nexus.kernel.settings import KernelSettings, ObjectStore
+from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
@@ -93,12 +93,14 @@ class Kernel:
         settings: KernelSettings | None = None,
         objects: ObjectStore | None = None,
         projects: Path | None = None,
+        vault: VaultAddress | None = None,
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
         `projects` is the folder for those of projects that have none of their own, left out one in the data folder.
-        `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here.
+        `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here,
+        and `vault` where secrets are.
         The state is in a file in the folder, or where the `settings` say; sessions, their events and the programs
         behind them are this kernel's own.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
@@ -120,7 +122,7 @@ class Kernel:
                 await _refuse_other_secret(store, witness.chain)
             around = environment or least_environment()
             surroundings = Surroundings(
-                *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys)),
+                *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys, data_folder, vault)),
                 limits=limits or Limits(),
                 objects=objects,
                 own_projects=projects,

@@ -1,16 +1,30 @@
 """Secrets over the API: set, listed, rotated, deleted. No operation tells a value."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
+
+from sqlalchemy import text
 
 from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.part import Part, Surroundings
-from nexus.schemas.errors import ValidationError
+from nexus.kernel.store.rows import now
+from nexus.schemas.errors import NexusError, ValidationError
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.secret import Secret, SecretQuery, SecretRotation, SecretValue
+
+LOOK_SECONDS = 30.0
+"""So often a kernel looks for secrets that are due."""
+FIRST_SECONDS = 5.0
+"""So long a resident's first commands go before that."""
+
+# Words of SQL, because most kernels have none: nothing of secrets is imported to learn that.
+DUE = text("SELECT 1 FROM secrets WHERE rotates_at <= :now LIMIT 1")
+
+log = logging.getLogger("nexus.kernel.secrets")
 
 
 class SecretsPart(Part):
@@ -18,8 +32,10 @@ class SecretsPart(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._secrets = surroundings.secrets
+        self._store = surroundings.store
         self._mode = surroundings.host.mode
-        self._rotating: asyncio.Task[None] | None = None
+        self._drivers = surroundings.drivers
+        self._staying: asyncio.Task[None] | None = None
 
     def operations(self) -> Sequence[Operation]:
         """Return where secrets are asked for."""
@@ -32,15 +48,36 @@ class SecretsPart(Part):
         )
 
     async def start(self) -> None:
-        """Begin to rotate, where the kernel stays for long."""
-        if self._mode == "server":
-            self._rotating = asyncio.create_task(self._secrets.store.keep_rotating())
+        """Begin to look after them, where the kernel stays."""
+        if self._mode != "one-shot":
+            self._staying = asyncio.create_task(self._stay(), name="secrets that are due")
 
     async def close(self) -> None:
-        """End it."""
-        if self._rotating is not None:
-            self._rotating.cancel()
-            await asyncio.wait((self._rotating,))
+        """End it; what ended is revoked, within seconds."""
+        if self._staying is not None:
+            self._staying.cancel()
+            await asyncio.wait((self._staying,))
+        await self._secrets.close()
+
+    async def _stay(self) -> None:
+        """Rotate what is due, and end what programs had that ended unseen, for as long as the kernel runs."""
+        await asyncio.sleep(FIRST_SECONDS if self._mode == "resident" else 0)
+        while True:
+            try:
+                await self.look()
+            except NexusError:
+                log.exception("secrets that were due could not be rotated")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Do once what is due. Raises storage errors, and what the way to the Vault does."""
+        if self._secrets.were_given:
+            await self._drivers.ready()
+            await self._secrets.sweep(self._drivers.at_work())
+        moment = now()
+        if await self._store.read(lambda connection: connection.execute(DUE, {"now": moment}).first()) is not None:
+            await (await self._secrets.catalog()).rotate_due()
+            await self._secrets.changed()
 
     def _load(self, operation_id: str) -> Behind:
         return {
@@ -51,19 +88,22 @@ class SecretsPart(Part):
         }[operation_id]
 
     async def list(self, request: ApiRequest[SecretQuery, None]) -> Page[Secret]:
-        return await self._secrets.store.list(request.query)
+        return await (await self._secrets.catalog()).list(request.query)
 
     async def set(self, request: ApiRequest[None, SecretValue]) -> Secret:
         name = _checked(request.path["id"])
-        return await request.write(lambda connection: self._secrets.store.set(connection, name, request.body.value))
+        secret = await (await self._secrets.catalog()).set(name, request.body, request.write)
+        await self._secrets.changed()
+        return secret
 
     async def rotate(self, request: ApiRequest[None, SecretRotation]) -> Secret:
-        name = request.path["id"]
-        return await request.write(lambda connection: self._secrets.store.rotate(connection, name, request.body))
+        name = _checked(request.path["id"])
+        secret = await (await self._secrets.catalog()).rotate(name, request.body, request.write)
+        await self._secrets.changed()
+        return secret
 
     async def delete(self, request: ApiRequest[None, None]) -> Deleted:
-        name = request.path["id"]
-        return await request.write(lambda connection: Deleted(id=self._secrets.store.delete(connection, name)))
+        return await (await self._secrets.catalog()).delete(_checked(request.path["id"]), request.write)
 
 
 def _checked(name: str) -> str:

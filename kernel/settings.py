@@ -1,7 +1,9 @@
 """What a kernel is told when it is opened, beside its folder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from nexus.kernel.store.store import DatabaseAddress
 
@@ -22,16 +24,42 @@ class ObjectStore:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultAddress:
+    """A HashiCorp Vault or an OpenBao that keeps the secrets' values, and lends credentials.
+
+    Values are in the KV engine (version 2) at `mount`, below `path`. The kernel signs in by a token or as an AppRole,
+    whose method is at `role_mount`. What it signs in with is read from `environment` (VAULT_TOKEN, VAULT_ROLE_ID,
+    VAULT_SECRET_ID), else from the files, each time anew. `ca` is a file with the certificates that are believed, left
+    out the system's. No call takes longer than `seconds`.
+    """
+
+    url: str
+    mount: str = "secret"
+    path: str = "nexus"
+    method: Literal["token", "approle"] = "token"
+    role_mount: str = "approle"
+    role_id: str | None = None
+    token_file: Path | None = None
+    secret_id_file: Path | None = None
+    ca: Path | None = None
+    namespace: str | None = None
+    seconds: int = 10
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class KernelSettings:
     """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it.
 
-    `database` keeps the state in the place of the file in the data folder.
+    `database` keeps the state in the place of the file in the data folder. `vault_environment` has the VAULT_…
+    variables that the kernel signs in to its Vault with.
     """
 
     secret: str | None = None
     database: DatabaseAddress | None = None
+    vault_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def decides(self) -> bool:
         """Whether a kernel that was opened without these would be another."""
-        return self.secret is not None or self.database is not None
+        return self.secret is not None or self.database is not None or bool(self.vault_environment)

@@ -36,6 +36,7 @@ class ServeOptions:
     """How the kernel is opened to a network. Left out, a bound is the server's own default.
 
     With a `database_url` the state is on PostgreSQL; what that leaves out is in `database_environment`, PG… variables.
+    `vault_environment` has what the kernel signs in to its Vault with.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +51,7 @@ class ServeOptions:
     secret: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
     database_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    vault_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Fronts(Protocol):

@@ -26,6 +26,7 @@ from nexus.schemas.stream import OutputStream
 
 SECRET_VARIABLE = "NEXUS_SECRET"  # noqa: S105 -- a variable's name
 DATABASE_VARIABLE = "NEXUS_DATABASE_URL"
+VAULT_VARIABLES = ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID")
 LEAST_SECRET = 32
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=300)]
@@ -66,7 +67,8 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
 
     Accounts, roles and bounds rule then, and nothing is open by itself. Until interrupted. Without an account there, a
     set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret, and
-    NEXUS_DATABASE_URL that of serve.database_url. The access log goes to stderr, one JSON object a line.
+    NEXUS_DATABASE_URL that of serve.database_url. With vault.url set, VAULT_TOKEN,
+    VAULT_ROLE_ID and VAULT_SECRET_ID sign in there. The access log goes to stderr, one JSON object a line.
     """
 
     path = ("serve",)
@@ -102,6 +104,7 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
                 database_environment={
                     name: value for name, value in context.environment.items() if name.startswith("PG")
                 },
+                vault_environment=_vault(context),
             )
         )
 
@@ -114,6 +117,12 @@ def _database(context: ExecutionContext[ServeArguments]) -> str | None:
     # The variable is no setting's: it may hold a password, and settings are shown.
     given = context.args.database_url or context.environment.get(DATABASE_VARIABLE)
     return given or context.config.get("serve.database_url").value
+
+
+def _vault(context: ExecutionContext[ServeArguments]) -> dict[str, str]:
+    if context.config.get("vault.url").value is None:
+        return {}
+    return {name: context.environment[name] for name in VAULT_VARIABLES if context.environment.get(name)}
 
 
 def _file(given: str | None, context: ExecutionContext[Any], key: str) -> Path | None:

@@ -29,6 +29,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "RESOURCE_UNAVAILABLE": 503,
     "CONNECTION_LOST": 503,
     "BACKEND_UNAVAILABLE": 503,
+    "VAULT_UNAVAILABLE": 503,
+    "VAULT_SEALED": 503,
     "STORAGE_LOCKED": 503,
     "STORAGE_FULL": 507,
     # What was sent is not what was said; and what is kept is not what it was.

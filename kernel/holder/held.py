@@ -83,6 +83,9 @@ class HeldDriver(Driver):
     async def restore(self) -> None:
         """Take up the state that an earlier kernel had, from the session's log."""
 
+    async def over(self) -> None:
+        """Let go of what the program had: it has ended, or did not begin. More than once is safe."""
+
     def started(self, facts: dict[str, Any]) -> str:
         """Return the message of the status that tells that the program runs."""
         return f"The program runs as process {facts['pid']}."
@@ -90,6 +93,13 @@ class HeldDriver(Driver):
     # -- the driver's face
 
     async def start(self) -> None:
+        try:
+            await self._start()
+        except BaseException:
+            await self.over()
+            raise
+
+    async def _start(self) -> None:
         spec = await self.specify()
         holder = await self.holding.holder()
         self.holding.claim(self.name)
@@ -119,6 +129,7 @@ class HeldDriver(Driver):
         await self.restore()
         if self.name not in self.holding.place.names():
             await self._lose()
+            await self.over()
             return
         self._read(position)
 
@@ -208,6 +219,7 @@ class HeldDriver(Driver):
                 holder.tell({"op": "close", "name": self.name})
         except NexusError:
             log.exception("session %s cannot be written", self.name)
+        await self.over()
         self.holding.release(self.name, after=self.keep)
 
     async def _take(self, records: list[Record]) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from nexus.kernel.api.late import Behind
 from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.network.link import Link, shown
-from nexus.kernel.network.paging import cut
 from nexus.kernel.network.sockets import Scan
 from nexus.kernel.network.view import NetworkView
+from nexus.kernel.paging import cut
 from nexus.schemas.errors import NotFound
 from nexus.schemas.network import (
     Connection,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from nexus.kernel.api.late import Behind
 from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.network.machine import machine
-from nexus.kernel.network.paging import cut
 from nexus.kernel.network.servers import Servers
+from nexus.kernel.paging import cut
 from nexus.kernel.store.rows import name_key
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.model import rfc3339

@@ -5,9 +5,9 @@ import json
 
 from nexus.kernel.api.late import Behind
 from nexus.kernel.api.operation import ApiRequest
-from nexus.kernel.network.paging import cut
 from nexus.kernel.network.topology import Sight, elements, topology
 from nexus.kernel.network.view import NetworkView
+from nexus.kernel.paging import cut
 from nexus.schemas.errors import NotFound
 from nexus.schemas.network import Element, ElementQuery, ElementSearch, Noted, Topology
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +14,7 @@ from nexus.kernel.host import Environment
 from nexus.kernel.logs.buffer import LineBuffer
 from nexus.kernel.logs.parser import LogParser, log_payloads
 from nexus.kernel.secrets.masking import Masker
+from nexus.kernel.secrets.program import ProgramSecrets
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.output import SessionOutput
 from nexus.schemas.process import ProcessOptions
@@ -58,8 +59,8 @@ class ProcessDriver(HeldDriver):
 
     def __init__(self, output: SessionOutput, holding: Holding, environment: Environment, secrets: Secrets) -> None:
         super().__init__(output, holding)
-        self._secrets = secrets
         self._options = ProcessOptions.model_validate(output.options)
+        self._secrets = ProgramSecrets(secrets, output, self._options.secrets)
         self._environment = environment
         self._channels = {kind: _Channel(source) for kind, source in SOURCES.items()}
         self._heard = 0
@@ -70,8 +71,9 @@ class ProcessDriver(HeldDriver):
         environment = {
             **self._environment,
             **(surroundings.environment if surroundings else {}),
-            **await self._secret_values(),
+            **await self._secrets.give(),
         }
+        self._mask_all()
         process_id = self.output.session.context.process_id
         await self.output.stay()
         await self.output.describe(source="process", command=list(options.argv), cwd=options.cwd)
@@ -87,18 +89,15 @@ class ProcessDriver(HeldDriver):
         )
 
     async def restore(self) -> None:
-        self._mask_all(await self._secrets.known(self._options.secrets))
+        await self._secrets.take_up()
+        self._mask_all()
 
-    async def _secret_values(self) -> Mapping[str, str]:
-        """Return the secrets that the process was started with, which are masked from now on."""
-        values = await self._secrets.values(self._options.secrets)
-        self._mask_all(values)
-        return values
+    async def over(self) -> None:
+        await self._secrets.let_go()
 
-    def _mask_all(self, values: Mapping[str, str]) -> None:
-        mask = Masker(values.values()) if values else None
+    def _mask_all(self) -> None:
         for channel in self._channels.values():
-            channel.mask = mask
+            channel.mask = self._secrets.mask
 
     def payloads(self, records: Sequence[Record]) -> list[str]:
         found: list[str] = []

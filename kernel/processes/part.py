@@ -9,7 +9,7 @@ import pydantic
 
 from nexus.kernel.api.failure import refused
 from nexus.kernel.api.operation import ApiRequest, Operation
-from nexus.kernel.network.paging import cut
+from nexus.kernel.paging import cut
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.processes.known import KnownProcesses
 from nexus.kernel.sessions.driver import Driver

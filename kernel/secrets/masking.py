@@ -11,11 +11,16 @@ class Masker:
     """Masks the values, and each line of those that have several. `pending` bytes are held back: they may begin one."""
 
     def __init__(self, values: Iterable[str]) -> None:
+        self._wanted: list[bytes] = []
+        self._held = b""
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        """Mask these too from now on; what was held back stays so."""
         lines = {line for value in values for line in (value, *value.splitlines())}
         wanted = {line.encode() for line in lines if len(line.encode()) >= LEAST_BYTES}
         # The longest first: one secret may begin as another does.
-        self._wanted = sorted(wanted, key=len, reverse=True)
-        self._held = b""
+        self._wanted = sorted(wanted.union(self._wanted), key=len, reverse=True)
 
     @property
     def pending(self) -> int:

@@ -1,6 +1,6 @@
 """What stands behind a session of one type: a terminal, a chat, a log. The kernel's parts bring drivers for types."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -83,11 +83,13 @@ async def _nothing() -> None:
 class Drivers:
     """The drivers that the kernel's parts bring, a factory a session type.
 
-    `ready` waits until the sessions of an earlier process are taken up, each with its driver.
+    `ready` waits until the sessions of an earlier process are taken up, each with its driver; `at_work` tells the ids
+    of those that are not over.
     """
 
     known: dict[str, DriverFactory] = field(default_factory=dict)
     ready: Callable[[], Awaitable[None]] = field(default=_nothing)
+    at_work: Callable[[], Collection[str]] = field(default=tuple)
     more: Callable[[str], DriverFactory | None] = field(default=lambda _name: None)
     """Finds the driver of a type that none of the parts brought: a plugin's."""
 

@@ -60,6 +60,7 @@ class Sessions:
         self.types = types
         self.drivers = drivers
         drivers.ready = self.ready
+        drivers.at_work = lambda: self.live
         self._lives = Lives(log, drivers)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening: asyncio.Task[None] | None = None

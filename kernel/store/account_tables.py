@@ -99,5 +99,16 @@ secrets = Table(
     Column("rotates_at", Text),
     Column("created_at", Text, nullable=False),
     Column("rotated_at", Text, nullable=False),
+    # Where the value is, when it is not `sealed` here: {"kept": "vault"}, or {"kept": "lease", "path": …, "field": …}.
+    Column("source", JSON),
 )
 """Values by name, encrypted by a key that is not in the database."""
+
+seals = Table(
+    "seals",
+    metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+"""What tells the kernel's own secret from any other: a mark of its key for each purpose, written once."""

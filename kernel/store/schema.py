@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]

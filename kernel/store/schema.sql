@@ -32,7 +32,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0005');
+INSERT INTO "alembic_version" VALUES('0006');
 CREATE TABLE answers (
 	"key" TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
@@ -194,6 +194,12 @@ CREATE TABLE roles (
 INSERT INTO "roles" VALUES('rol_admin','admin','admin','All of it.','["*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
 INSERT INTO "roles" VALUES('rol_member','member','member','All work; no accounts, secrets, audit or kernel.','["agent.*", "ai.*", "session.*", "data.*", "pipeline.*", "network.*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
 INSERT INTO "roles" VALUES('rol_viewer','viewer','viewer','Lists and views of all work.','["agent.*.list", "agent.*.view", "ai.*.list", "ai.*.view", "session.*.list", "session.*.view", "data.*.list", "data.*.view", "pipeline.*.list", "pipeline.*.view", "network.*.list", "network.*.view", "agent.file.browse", "agent.file.read"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
+CREATE TABLE seals (
+	purpose TEXT NOT NULL, 
+	mark TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	PRIMARY KEY (purpose)
+);
 CREATE TABLE secrets (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -203,7 +209,7 @@ CREATE TABLE secrets (
 	rotation JSON, 
 	rotates_at TEXT, 
 	created_at TEXT NOT NULL, 
-	rotated_at TEXT NOT NULL, 
+	rotated_at TEXT NOT NULL, source JSON, 
 	PRIMARY KEY (id), 
 	UNIQUE (name_key)
 );

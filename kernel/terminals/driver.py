@@ -4,7 +4,7 @@ import codecs
 import json
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pydantic
 
@@ -14,7 +14,7 @@ from nexus.kernel.holder.holding import Holding
 from nexus.kernel.holder.spec import ProgramSpec
 from nexus.kernel.holder.spool import Record
 from nexus.kernel.host import Environment
-from nexus.kernel.secrets.masking import Masker
+from nexus.kernel.secrets.program import ProgramSecrets
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.output import SessionOutput
 from nexus.kernel.terminals.folder import ProjectFolders
@@ -46,8 +46,7 @@ class TerminalDriver(HeldDriver):
         """The seq up to which `screen` has followed the output."""
         self._folders = folders
         self._environment = environment
-        self._secrets = secrets
-        self._mask: Masker | None = None
+        self._secrets = ProgramSecrets(secrets, output, output.options.get("secrets") or [])
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._unshown: list[str] = []
         self._size = (80, 24)
@@ -62,7 +61,7 @@ class TerminalDriver(HeldDriver):
             "TERM": "xterm-256color",
             **self._environment,
             **(surroundings.environment if surroundings else {}),
-            **await self._secret_values(),
+            **await self._secrets.give(),
         }
         for name in ("COLUMNS", "LINES"):  # the caller's own terminal's
             environment.pop(name, None)
@@ -89,27 +88,23 @@ class TerminalDriver(HeldDriver):
 
     def payloads(self, records: Sequence[Record]) -> list[str]:
         data = b"".join([record.payload for record in records])
-        if self._mask is not None:
-            data = self._mask.feed(data)
+        if (mask := self._secrets.mask) is not None:
+            data = mask.feed(data)
         return self._cut(self._decoder.decode(data))
 
     def last_payloads(self) -> list[str]:
-        rest = self._mask.flush() if self._mask is not None else b""
+        mask = self._secrets.mask
+        rest = mask.flush() if mask is not None else b""
         return self._cut(self._decoder.decode(rest, final=True))
 
     def marks(self, end: int) -> list[tuple[str, int]]:
         # The bytes of a character that is not whole yet, or of what may be a secret, are read again by whoever goes on.
-        held = self._mask.pending if self._mask is not None else 0
+        mask = self._secrets.mask
+        held = mask.pending if mask is not None else 0
         return [(self.source, end - held - len(self._decoder.getstate()[0]))]
 
-    async def _secret_values(self) -> Mapping[str, str]:
-        """Return the secrets that the terminal was opened with, which are masked from now on."""
-        values = await self._secrets.values(self._secret_names())
-        self._mask = Masker(values.values()) if values else None
-        return values
-
-    def _secret_names(self) -> list[str]:
-        return self.output.options.get("secrets") or []
+    async def over(self) -> None:
+        await self._secrets.let_go()
 
     async def resize(self, columns: int, rows: int) -> None:
         await super().resize(columns, rows)
@@ -133,8 +128,7 @@ class TerminalDriver(HeldDriver):
         return screen
 
     async def restore(self) -> None:
-        values = await self._secrets.known(self._secret_names())
-        self._mask = Masker(values.values()) if values else None
+        await self._secrets.take_up()
         session = self.output.session
         self._size = (session.metadata.get("columns", 80), session.metadata.get("rows", 24))
         if session.metadata.get("alternateScreen"):

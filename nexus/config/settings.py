@@ -157,6 +157,34 @@ class ServeSettings(StrictModel):
     )
 
 
+_VaultPlace = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$", max_length=300)
+]
+
+
+class VaultSettings(StrictModel):
+    """A HashiCorp Vault or an OpenBao that keeps secrets; a kernel reads this when it starts.
+
+    Tokens and secret ids are never here: they are in files, or in VAULT_TOKEN and VAULT_SECRET_ID of `nexus serve`.
+    """
+
+    url: _BaseUrl | None = Field(None, description="Its address; without one the kernel keeps secrets itself.")
+    mount: _VaultPlace = Field("secret", description="Where its KV engine, version 2, is mounted.")
+    path: _VaultPlace = Field("nexus", description="The folder there that has the secrets.")
+    method: Literal["token", "approle"] = Field("token", description="How the kernel signs in.")
+    token_file: str = Field("~/.vault-token", min_length=1, max_length=4096, description="The file with the token.")
+    role_id: str | None = Field(None, min_length=1, max_length=200, description="The AppRole's id.")
+    role_mount: _VaultPlace = Field("approle", description="Where the AppRole method is mounted.")
+    secret_id_file: str | None = Field(
+        None, min_length=1, max_length=4096, description="The file with the AppRole's secret id."
+    )
+    ca_file: str | None = Field(
+        None, min_length=1, max_length=4096, description="The file with the certificates that are believed (PEM)."
+    )
+    namespace: str | None = Field(None, min_length=1, max_length=300, description="The namespace, where it has some.")
+    timeout: int = Field(10, ge=1, le=120, description="Seconds after which a request to it is given up.")
+
+
 class ClusterSettings(StrictModel):
     """What this machine is among others."""
 
@@ -191,6 +219,7 @@ class Settings(StrictModel):
     data: DataSettings = Field(default_factory=DataSettings)
     ai: AiSettings = Field(default_factory=AiSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    vault: VaultSettings = Field(default_factory=VaultSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
 
 

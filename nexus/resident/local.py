@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nexus.call import Call
     from nexus.kernel.host import KernelHost
     from nexus.kernel.kernel import Kernel
-    from nexus.kernel.settings import KernelSettings, ObjectStore
+    from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
     from nexus.schemas.front import ServeOptions
     from nexus.schemas.kernel import LiveCounts
     from nexus.schemas.session import TransportName
@@ -186,6 +186,29 @@ class LocalKernel:
             settings=self._settings,
             objects=self._objects(),
             projects=self._projects(),
+            vault=self._vault(),
+        )
+
+    def _vault(self) -> "VaultAddress | None":
+        """Return where secrets are kept that are not kept here."""
+        url = self._setting("vault.url")
+        if url is None:
+            return None
+        from nexus.kernel.settings import VaultAddress
+
+        return VaultAddress(
+            url=url,
+            mount=self._setting("vault.mount"),
+            path=self._setting("vault.path"),
+            method=self._setting("vault.method"),
+            role_mount=self._setting("vault.role_mount"),
+            role_id=self._setting("vault.role_id"),
+            token_file=_file(self._setting("vault.token_file")),
+            secret_id_file=_file(self._setting("vault.secret_id_file")),
+            ca=_file(self._setting("vault.ca_file")),
+            namespace=self._setting("vault.namespace"),
+            seconds=self._setting("vault.timeout"),
+            environment=self._settings.vault_environment if self._settings is not None else {},
         )
 
     def _projects(self) -> Path | None:
@@ -207,6 +230,10 @@ class LocalKernel:
             prefix=self._setting("data.s3_prefix"),
             profile=self._setting("data.s3_profile"),
         )
+
+
+def _file(named: str | None) -> Path | None:
+    return Path(named).expanduser() if named is not None else None
 
 
 def _import() -> None:

@@ -33,7 +33,7 @@ def settings_of(options: ServeOptions) -> KernelSettings:
     address = None
     if options.database_url is not None:
         address = DatabaseAddress(options.database_url, options.database_environment)
-    return KernelSettings(secret=options.secret, database=address)
+    return KernelSettings(options.secret, address, options.vault_environment)
 
 
 class Serving:

@@ -21,11 +21,13 @@
     ├── PermissionDenied     PERMISSION_DENIED       3
     │   ├── RegistrationClosed REGISTRATION_CLOSED   3
     │   ├── UrlRefused       URL_REFUSED             3   …URL_EXPIRED
+    │   ├── VaultDenied      VAULT_DENIED            3   the Vault's policies do not let the kernel
     │   ├── PluginUntrusted  PLUGIN_UNTRUSTED        3
     │   └── PluginRightMissing PLUGIN_RIGHT_MISSING  3   it did what nobody granted
     ├── NotFound             RESOURCE_NOT_FOUND      4
     │   └── CommandNotFound  COMMAND_NOT_FOUND       4
     ├── BackendError         BACKEND_ERROR           5   …and RATE_LIMITED, storage, transfer, git, program, AI ones
+    │   └── VaultFailed      VAULT_FAILED            5   …and VAULT_UNAVAILABLE, VAULT_SEALED, VAULT_SIGN_IN_FAILED
     ├── TimeoutExceeded      TIMEOUT                 5
     │   └── RequestSlow      REQUEST_SLOW            5
     ├── Conflict             RESOURCE_CONFLICT       6
@@ -63,6 +65,7 @@ from nexus.schemas.errors.access import (
     TokenExpired,
     UrlExpired,
     UrlRefused,
+    VaultDenied,
 )
 from nexus.schemas.errors.backend import (
     AiBackendFailed,
@@ -88,6 +91,10 @@ from nexus.schemas.errors.backend import (
     StorageUnsupported,
     TimeoutExceeded,
     TransferBroken,
+    VaultFailed,
+    VaultSealed,
+    VaultSignInFailed,
+    VaultUnavailable,
 )
 from nexus.schemas.errors.ending import (
     HungUp,
@@ -228,6 +235,11 @@ __all__ = [
     "UrlExpired",
     "UrlRefused",
     "ValidationError",
+    "VaultDenied",
+    "VaultFailed",
+    "VaultSealed",
+    "VaultSignInFailed",
+    "VaultUnavailable",
     "VersionConflict",
     "clipped",
 ]

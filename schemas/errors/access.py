@@ -67,6 +67,14 @@ class PermissionDenied(NexusError):
     hint = "nexus help"
 
 
+class VaultDenied(PermissionDenied):
+    """The Vault knows the kernel, and its policies do not let it do this; `path` is where."""
+
+    code = "VAULT_DENIED"
+    sentence = "The Vault at {url} does not let the kernel {what} {path}."
+    hint = "Grant it in a policy of the kernel's token or role: vault policy write NAME FILE, or bao policy write"
+
+
 class RegistrationClosed(PermissionDenied):
     """The server takes no registrations: somebody who may makes your account."""
 

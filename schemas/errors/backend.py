@@ -82,6 +82,35 @@ class StorageUnsupported(BackendError):
     hint = "Set NEXUS_HOME to a folder on a local disk."
 
 
+class VaultFailed(BackendError):
+    """The Vault that keeps the secrets answered what cannot be used; its own words are in the message."""
+
+    code = "VAULT_FAILED"
+    hint = "nexus settings config view --category vault"
+
+
+class VaultUnavailable(VaultFailed):
+    """The Vault cannot be reached, or takes no requests for now."""
+
+    code = "VAULT_UNAVAILABLE"
+    retryable = True
+    hint = "See that vault.url is right, and that the Vault runs: nexus settings config view --category vault"
+
+
+class VaultSealed(VaultUnavailable):
+    """The Vault is sealed, and gives nothing to anyone."""
+
+    code = "VAULT_SEALED"
+    sentence = "The Vault at {url} is sealed."
+    hint = "Unseal it (vault operator unseal, or bao operator unseal), then run the command again."
+
+
+class VaultSignInFailed(VaultFailed):
+    """The Vault does not know the kernel: its token has expired or was revoked, or its role is refused."""
+
+    code = "VAULT_SIGN_IN_FAILED"
+
+
 class ChecksumMismatch(BackendError):
     """Bytes are not what they were said to be: `expected` and `actual` are SHA-256."""
 

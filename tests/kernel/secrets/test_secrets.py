@@ -17,6 +17,7 @@ from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from nexus.kernel.secrets.masking import MASK, Masker
 from nexus.kernel.secrets.sealing import seal, unseal
+from nexus.kernel.secrets_part import SecretsPart
 from nexus.kernel.store.account_tables import secrets
 from nexus.schemas.errors import StorageCorrupt
 from tests.kernel.answers import answer, make_project, refusal
@@ -70,8 +71,8 @@ async def test_what_is_due_is_rotated_and_no_more(api: httpx.AsyncClient, kernel
         answer(await api.post(f"/api/secrets/{name}/rotate", json={"everySeconds": 3600}))
     past = update(secrets).where(secrets.c.name == "DUE").values(rotates_at="2020-01-01T00:00:00.000000Z")
     await kernel._store.write(lambda connection: connection.execute(past))
-    store = next(part for part in kernel._parts if type(part).__name__ == "SecretsPart")._secrets.store  # type: ignore[attr-defined]
-    await kernel._store.write(store._rotate_due)
+    catalog = await next(part for part in kernel._parts if isinstance(part, SecretsPart))._secrets.catalog()
+    await catalog.rotate_due()
     rows = await kernel._store.read(lambda c: c.execute(select(secrets).order_by(secrets.c.name)).all())
     assert [(row.name, row.version) for row in rows] == [("DUE", 3), ("LATER", 2)]
     assert rows[0].rotates_at > "2026"

@@ -1,0 +1,45 @@
+"""The secrets of one session's program, as its driver has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nexus.kernel.secrets.values import Secrets
+from nexus.sessions import lines
+
+if TYPE_CHECKING:
+    from nexus.kernel.secrets.given import Given
+    from nexus.kernel.secrets.masking import Masker
+    from nexus.kernel.sessions.output import SessionOutput
+
+
+class ProgramSecrets:
+    """Gives, and tells the session's readers of what changes: a `status` event whose `secrets` are names."""
+
+    def __init__(self, secrets: Secrets, output: "SessionOutput", names: Sequence[str]) -> None:
+        self._secrets = secrets
+        self._output = output
+        self._names = names
+        self._given: Given | None = None
+
+    @property
+    def mask(self) -> "Masker | None":
+        """Masks what the program was ever given; None where that is nothing."""
+        return self._given.mask if self._given is not None else None
+
+    async def give(self) -> Mapping[str, str]:
+        """Give them, and return the program's environment of them. Raises as `Secrets.give`."""
+        self._given = await self._secrets.give(self._output.session.session_id, self._names, self._told)
+        return self._given.environment if self._given is not None else {}
+
+    async def take_up(self) -> None:
+        """Go on with what an earlier process of the kernel gave."""
+        self._given = await self._secrets.take_up(self._output.session.session_id, self._names, self._told)
+
+    async def let_go(self) -> None:
+        """Learn that the program has ended."""
+        if self._given is not None:
+            await (await self._secrets.giving()).let_go(self._given.session_id)
+
+    async def _told(self, message: str, names: Sequence[str]) -> None:
+        payload = {"status": "connected", "message": message, "secrets": list(names)}
+        await self._output.append([lines.payload(payload)], event="status")
