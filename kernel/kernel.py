@@ -77,10 +77,20 @@ log = logging.getLogger("nexus.kernel")
 class Kernel:
     """A running kernel. `app` is its owner's face; `live` tells what its parts have at work."""
 
-    def __init__(self, ownership: Ownership, store: Store, parts: Sequence[Part], app: OwnersFace) -> None:
+    def __init__(
+        self,
+        ownership: Ownership,
+        surroundings: Surroundings,
+        settings: KernelSettings,
+        parts: Sequence[Part],
+        app: OwnersFace,
+    ) -> None:
         self.app = app
+        self.data_folder = surroundings.data_folder
+        self.projects = surroundings.projects
+        self.settings = settings
         self._ownership = ownership
-        self._store = store
+        self._store = surroundings.store
         self._parts = parts
 
     @classmethod
@@ -138,7 +148,7 @@ class Kernel:
         except BaseException:
             await _close(started, store, ownership)
             raise
-        return cls(ownership, store, parts, app)
+        return cls(ownership, surroundings, settings, parts, app)
 
     @property
     def sessions(self) -> SessionHost:

@@ -39,6 +39,9 @@ class ServeArguments(Arguments):
     port: int | None = Field(
         default=None, ge=0, le=65535, description="The port; 0 takes a free one, serve.port (3001) is its default."
     )
+    workers: int | None = Field(
+        default=None, ge=1, le=64, description="How many processes answer; serve.workers (1) is its default."
+    )
     tls_cert: str | None = Field(default=None, max_length=4096, description="The file with the certificate (PEM).")
     tls_key: str | None = Field(default=None, max_length=4096, description="The file with the certificate's key (PEM).")
     allow_origin: list[Origin] = Field(
@@ -66,9 +69,15 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
     """Open this machine's kernel to a network.
 
     Accounts, roles and bounds rule then, and nothing is open by itself. Until interrupted. Without an account there, a
+<<<<<<< HEAD
     set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret, and
     NEXUS_DATABASE_URL that of serve.database_url. With vault.url set, VAULT_TOKEN,
     VAULT_ROLE_ID and VAULT_SECRET_ID sign in there. The access log goes to stderr, one JSON object a line.
+=======
+    set-up token for the first is printed to stderr. Of several workers the first is the kernel; the others read by
+    themselves, and hand it the rest. NEXUS_SECRET takes the place of the kernel's own secret, and NEXUS_DATABASE_URL
+    that of serve.database_url. The access log goes to stderr, one JSON object a line.
+>>>>>>> be33d63 (Serve by several processes: the first owns the kernel, the others read by themselves and hand it the rest)
     """
 
     path = ("serve",)
@@ -92,6 +101,7 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
             ServeOptions(
                 host=_or(given.host, context, "serve.host"),
                 port=_or(given.port, context, "serve.port"),
+                workers=_or(given.workers, context, "serve.workers"),
                 tls_certificate=_file(given.tls_cert, context, "serve.tls_cert"),
                 tls_key=_file(given.tls_key, context, "serve.tls_key"),
                 origins=tuple(given.allow_origin or context.config.get("serve.origins").value),

@@ -6,7 +6,7 @@ What a token's user may do is read again every few seconds, never from the token
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 
@@ -25,17 +25,29 @@ REMEMBERED_SECONDS = 2.0
 MOST_REMEMBERED = 4096
 
 
+class Changes(Protocol):
+    """Counts the changes of accounts over all processes of one server."""
+
+    def changes(self) -> int: ...
+
+    def changed(self) -> None: ...
+
+
 class Access:
-    """Tells callers by their bearers."""
+    """Tells callers by their bearers. `shared` is set where other processes of the server tell them too."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
+        self.shared: Changes | None = None
         self._store = store
         self._keys = keys
         self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._as_of = 0
 
     def forget(self) -> None:
         """Read every account anew: one of them was changed."""
         self._remembered.clear()
+        if self.shared is not None:
+            self.shared.changed()
 
     async def caller(self, bearer: str, address: str | None, *, connected: bool = False) -> Caller:
         """Return who a bearer is. Raises `AuthInvalid`, `TokenExpired`.
@@ -55,8 +67,9 @@ class Access:
         known = self._known(place)
         if known is not None:
             return known
+        as_of = self._as_of
         found = await self._store.read(lambda connection: _of_claims(connection, claims))
-        self._remember(place, found)
+        self._remember(place, found, as_of)
         return found
 
     async def _of_key(self, key: str) -> Caller:
@@ -64,17 +77,24 @@ class Access:
         known = self._known(place)
         if known is not None:
             return known
+        as_of = self._as_of
         found, row = await self._store.read(lambda connection: _of_api_key(connection, key))
-        self._remember(place, found)
+        self._remember(place, found, as_of)
         if api_keys.use_is_old(row):
             await self._store.write(lambda connection: api_keys.note_use(connection, row.id))
         return found
 
     def _known(self, place: str) -> Caller | None:
+        if self.shared is not None and self.shared.changes() != self._as_of:
+            self._as_of = self.shared.changes()
+            self._remembered.clear()
         until, caller = self._remembered.get(place, (0.0, None))
         return caller if until > time.monotonic() else None
 
-    def _remember(self, place: str, caller: Caller) -> None:
+    def _remember(self, place: str, caller: Caller, as_of: int) -> None:
+        if self.shared is not None and self.shared.changes() != as_of:
+            # It was read while an account was changed.
+            return
         self._remembered[place] = (time.monotonic() + REMEMBERED_SECONDS, caller)
         while len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)

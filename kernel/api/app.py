@@ -46,11 +46,8 @@ def _guarded(route: BaseRoute) -> BaseRoute:
     return route
 
 
-def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], state: ApiState) -> OwnersFace:
-    """Assemble the app, and return the owner's face of it; `app` behind it wants to be told who asks.
-
-    Raises `ValueError` when two operations claim one method of one path, or one id.
-    """
+def endpoints_of(operations: Iterable[Operation], state: ApiState) -> dict[str, Endpoint]:
+    """Return the endpoint of each path. Raises `ValueError` when two operations claim one method of one, or one id."""
     by_path: dict[str, dict[str, Operation]] = {}
     ids: set[str] = set()
     for operation in operations:
@@ -59,7 +56,15 @@ def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], st
             raise ValueError(f"{operation.method} {operation.path} ({operation.operation_id}) is declared twice")
         methods[operation.method] = operation
         ids.add(operation.operation_id)
-    endpoints = {path: Endpoint(methods, state) for path, methods in by_path.items()}
+    return {path: Endpoint(methods, state) for path, methods in by_path.items()}
+
+
+def application(operations: Sequence[Operation], routes: Iterable[BaseRoute], state: ApiState) -> OwnersFace:
+    """Assemble the app, and return the owner's face of it; `app` behind it wants to be told who asks.
+
+    Raises `ValueError` as `endpoints_of` does.
+    """
+    endpoints = endpoints_of(operations, state)
     app = Starlette(
         routes=[
             *(Route(path, endpoint) for path, endpoint in endpoints.items()),

@@ -9,10 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from nexus.kernel.accounts.access import Access
 from nexus.kernel.api.failure import error_body, http_status, refusal_headers
@@ -23,7 +24,9 @@ from nexus.kernel.server.options import ServerOptions
 from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import (
     AuthInvalid,
+    BackendUnavailable,
     NexusError,
+    OutcomeUnknown,
     PermissionDenied,
     RateLimited,
     RequestSlow,
@@ -38,10 +41,20 @@ LARGE = ("/api/data/", "/blobs/")
 """Where bytes pass through to a store, which has bounds of its own."""
 ALLOWED_HEADERS = "authorization, content-type, idempotency-key, traceparent, x-request-id"
 ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
+LAST_SECONDS = 0.5
+"""So long requests under way may go on once the server is about to end."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 Told = Callable[[dict[str, Any]], None]
 """Takes one line of the access log. Never blocks."""
+
+
+class Bound(Protocol):
+    """How much a caller may ask."""
+
+    def take(self, caller: str) -> float:
+        """Take one request of a caller; return 0, or the seconds after which there is one again."""
+        ...
 
 
 @dataclass(slots=True)
@@ -65,7 +78,7 @@ class Exchange:
 
 
 class NetworkFace:
-    """An ASGI app around the kernel's own."""
+    """An ASGI app around the kernel's own. `whole` is set where other processes count too: it adds them up."""
 
     def __init__(
         self,
@@ -74,15 +87,28 @@ class NetworkFace:
         options: ServerOptions,
         log: Told,
         state: Callable[[], tuple[int, dict[str, int]]],
+        rate: Bound | None = None,
     ) -> None:
-        """`state` tells the memory and what is live, for the metrics."""
+        """`state` tells the memory and what is live, for the metrics; `rate` bounds callers over several processes."""
         self.metrics = Metrics()
+        self.whole: Callable[[], Awaitable[tuple[Metrics, list[str]]]] | None = None
         self._app = app
         self._access = access
         self._options = options
         self._log = log
         self._state = state
-        self._rate = RateLimit(options.minute_rate)
+        self._rate = rate or RateLimit(options.minute_rate)
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._ending = False
+
+    def end(self) -> None:
+        """Answer soon what is still under way: the server is about to end, and who waits learns that it does."""
+        self._ending = True
+        asyncio.get_running_loop().call_later(LAST_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        for task in self._under_way:
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -106,6 +132,9 @@ class NetworkFace:
         more = self._cors(origin)
         send = _counting(exchange, send, more)
         self.metrics.under_way += 1
+        serving = asyncio.current_task()
+        if serving is not None:
+            self._under_way.add(serving)
         try:
             if scope["method"] == "OPTIONS" and origin is not None:
                 await _answer(send, 204 if more else 403, b"", [])
@@ -119,8 +148,16 @@ class NetworkFace:
                 await self._app(scope, receive, send)
             except NexusError as error:
                 await _refuse(exchange, send, error)
+            except asyncio.CancelledError:
+                if not self._ending or serving is None:
+                    raise
+                serving.uncancel()
+                if not exchange.status:
+                    await _refuse(exchange, send, _stopping(scope["method"]))
         finally:
             self.metrics.under_way -= 1
+            if serving is not None:
+                self._under_way.discard(serving)
 
     async def _websocket(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         try:
@@ -258,7 +295,8 @@ class NetworkFace:
             require(exchange.caller, "debug.kernel.metrics")
         memory, live = self._state()
         exchange.scope[OPERATION_KEY] = "debug.kernel.metrics"
-        await _answer(send, 200, self.metrics.text(memory, live), [(b"content-type", CONTENT_TYPE.encode())])
+        metrics, more = (self.metrics, []) if self.whole is None else await self.whole()
+        await _answer(send, 200, metrics.text(memory, live, more), [(b"content-type", CONTENT_TYPE.encode())])
 
     def _tell(self, exchange: Exchange) -> None:
         """Count the request and write it to the access log: the path alone, for a query may hold what it must not."""
@@ -287,6 +325,14 @@ class NetworkFace:
 KNOWN_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
+def trusting(app: ASGIApp, proxies: tuple[str, ...]) -> ASGIApp:
+    """Return the app with the word of these proxies taken for a client's address."""
+    if not proxies:
+        return app
+    trusted: Any = ProxyHeadersMiddleware(app, list(proxies))  # type: ignore[arg-type]  # uvicorn's types of ASGI
+    return cast("ASGIApp", trusted)
+
+
 def _bearer(headers: dict[bytes, bytes]) -> str | None:
     """Return the bearer token. Raises `AuthInvalid` for credentials of another kind."""
     given = headers.get(b"authorization")
@@ -296,6 +342,13 @@ def _bearer(headers: dict[bytes, bytes]) -> str | None:
     if kind.casefold() != "bearer" or not token.strip():
         raise AuthInvalid.because("This server takes bearer tokens only.")
     return token.strip()
+
+
+def _stopping(method: str) -> NexusError:
+    """Return what whoever waits at the end is told: what was cut off may have been done."""
+    if method in SAFE_METHODS:
+        return BackendUnavailable.because("The server is stopping.", retry_after_ms=1000)
+    return OutcomeUnknown.because("The server is stopping: whether it did the work is not known.")
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
+from typing import Any
 
 from nexus import __version__
 
@@ -28,15 +29,40 @@ class Metrics:
         buckets = self.buckets[operation]
         buckets[next((place for place, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
 
-    def text(self, memory_bytes: int, live: dict[str, int]) -> bytes:
-        """Return all of it."""
+    def told(self) -> dict[str, Any]:
+        """Return all of it as JSON can carry it, for `add` in another process."""
+        return {
+            "requests": [[*key, count] for key, count in self.requests.items()],
+            "seconds": dict(self.seconds),
+            "buckets": dict(self.buckets),
+            "refused": dict(self.refused),
+            "under_way": self.under_way,
+            "sockets": self.sockets,
+        }
+
+    def add(self, told: dict[str, Any], *, alive: bool = True) -> None:
+        """Add what another process told; of one that is not there any more only what was counted."""
+        for method, operation, status, count in told["requests"]:
+            self.requests[method, operation, status] += count
+        for operation, seconds in told["seconds"].items():
+            self.seconds[operation] += seconds
+        for operation, counts in told["buckets"].items():
+            self.buckets[operation] = [a + b for a, b in zip(self.buckets[operation], counts, strict=True)]
+        self.refused.update(told["refused"])
+        if alive:
+            self.under_way += told["under_way"]
+            self.sockets += told["sockets"]
+
+    def text(self, memory_bytes: int, live: dict[str, int], more: list[str] | None = None) -> bytes:
+        """Return all of it, and `more` lines that are not counted here."""
         lines = [
+            *(more or ()),
             *_head("nexus_info", "gauge", "The version that runs."),
             f'nexus_info{{version="{__version__}"}} 1',
-            *_gauge("nexus_start_time_seconds", "When the server started.", self.started),
-            *_gauge("nexus_memory_bytes", "Resident memory of the kernel's process.", memory_bytes),
-            *_gauge("nexus_requests_under_way", "Requests that are not answered yet.", self.under_way),
-            *_gauge("nexus_websockets", "WebSocket connections.", self.sockets),
+            *gauge("nexus_start_time_seconds", "When the server started.", self.started),
+            *gauge("nexus_memory_bytes", "Resident memory of the kernel's process.", memory_bytes),
+            *gauge("nexus_requests_under_way", "Requests that are not answered yet.", self.under_way),
+            *gauge("nexus_websockets", "WebSocket connections.", self.sockets),
             *_head("nexus_live", "gauge", "What is at work in the kernel."),
             *(f'nexus_live{{kind="{kind}"}} {count}' for kind, count in sorted(live.items())),
             *_head("nexus_requests_refused_total", "counter", "Requests that a bound of the server turned away."),
@@ -67,5 +93,6 @@ def _head(name: str, kind: str, told: str) -> list[str]:
     return [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
 
 
-def _gauge(name: str, told: str, value: float) -> list[str]:
+def gauge(name: str, told: str, value: float) -> list[str]:
+    """Return the lines of one gauge."""
     return [*_head(name, "gauge", told), f"{name} {value}"]

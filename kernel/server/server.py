@@ -22,6 +22,8 @@ from nexus.schemas.errors import ConfigInvalid, ResourceUnavailable
 GRACE_SECONDS = 1.0
 """How long requests under way may take to end when the server stops; then they are cut."""
 BACKLOG = 512
+AT_ONCE = 4
+"""So many connections are taken at a time where other processes take from the same socket: so all get some."""
 MOST_CONNECTIONS = 4096
 HEAD_BYTES = 64 * 1024
 
@@ -77,39 +79,51 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            # How many are taken at a time says nothing of how many may wait.
+            listening.listen(BACKLOG)
 
-class NetworkServer:
-    """Listens on one address from its making on, and serves an app there. Raises `ResourceUnavailable`."""
+
+class Server:
+    """Serves an app on a socket that listens already. With `tls` it speaks nothing else."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, options: ServerOptions, tls: tuple[Path, Path] | None = None
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        options: ServerOptions,
+        tls: tuple[Path, Path] | None = None,
+        *,
+        websockets: type[asyncio.Protocol] = WebSocketProtocol,
+        connections: int = MOST_CONNECTIONS,
+        proxies: tuple[str, ...] = (),
+        shared: bool = False,
     ) -> None:
+        """`shared` says that other processes take connections from the same socket."""
         protocol = type("Protocol", (BoundedProtocol,), {"head_seconds": options.head_seconds})
         config = Config(
             app,
             http=protocol,
-            ws=WebSocketProtocol,
+            ws=websockets,
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=bool(options.proxies),
-            forwarded_allow_ips=list(options.proxies),
-            limit_concurrency=MOST_CONNECTIONS,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+            limit_concurrency=connections,
             h11_max_incomplete_event_size=HEAD_BYTES,
-            backlog=BACKLOG,
+            backlog=AT_ONCE if shared else BACKLOG,
             timeout_graceful_shutdown=GRACE_SECONDS,  # type: ignore[arg-type]  # a number of seconds is all it wants
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
         )
-        if tls is not None:
-            check_tls(*tls)
         config.load()
         self._server = _Uvicorn(config)
-        self._listening = bound(host, port)
-        scheme = "https" if tls else "http"
-        name = f"[{host}]" if ":" in host else host
-        self.url = f"{scheme}://{name}:{self._listening.getsockname()[1]}"
+        self._listening = listening
 
     async def serve(self) -> None:
         """Serve until it is stopped; whatever is still open then is cut."""
@@ -125,6 +139,28 @@ class NetworkServer:
     def stop(self) -> None:
         """Take no more; end what is under way within `GRACE_SECONDS`."""
         self._server.should_exit = True
+
+
+class NetworkServer(Server):
+    """Listens on one address from its making on, and serves an app there. Raises `ResourceUnavailable`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        options: ServerOptions,
+        tls: tuple[Path, Path] | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
+        if tls is not None:
+            check_tls(*tls)
+        self.listening = bound(host, port)
+        super().__init__(app, self.listening, options, tls, proxies=options.proxies, shared=shared)
+        scheme = "https" if tls else "http"
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{name}:{self.listening.getsockname()[1]}"
 
 
 def bound(host: str, port: int) -> socket.socket:

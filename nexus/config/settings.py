@@ -133,6 +133,7 @@ class ServeSettings(StrictModel):
     port: int = Field(
         3001, ge=0, le=65535, description="The port to serve at.", json_schema_extra={"variable": "NEXUS_PORT"}
     )
+    workers: int = Field(1, ge=1, le=64, description="How many processes answer.")
     tls_cert: str | None = Field(None, max_length=4096, description="The file with the certificate (PEM).")
     tls_key: str | None = Field(None, max_length=4096, description="The file with the certificate's key (PEM).")
     origins: list[str] = Field(default_factory=list, description="Pages that may ask from a browser.")

@@ -45,14 +45,14 @@ class Door:
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
         return self._listener.path
 
-    async def close(self) -> None:
-        """Let the requests of others finish, for a bounded time."""
+    async def close(self, seconds: float = OTHERS_SECONDS) -> None:
+        """Let the requests of others finish, for so long at most."""
         if self._server is not None:
             self._listener.remove()
             self._server.close()
             for connection in list(self._silent):
                 connection.give_up()
-            await self._web.close(OTHERS_SECONDS)
+            await self._web.close(seconds)
 
     def admit(self, request: Request) -> None:  # noqa: ARG002 -- whatever is asked
         """Refuse: this process has a command already."""

@@ -104,7 +104,13 @@ class LocalKernel:
             raise FolderOwned(
                 path=str(self._data_folder), pid=None, socket=str(self._owner), hint="nexus debug kernel stop"
             )
-        return Serving(call, self._kernel, options)
+        serving = Serving(call, self._kernel, options, self._socket.parent if self._socket else None)
+        try:
+            await serving.start()
+        except BaseException:
+            await serving.aclose()
+            raise
+        return serving
 
     async def _open_to_serve(self, wanted: "KernelSettings") -> None:
         self.serves, self._settings = True, wanted

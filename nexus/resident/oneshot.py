@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from nexus.resident.door import Door
     from nexus.resident.host import ServerHost
 
+SERVER_SECONDS = 0.5
 PIPE_ATOMIC = 4096
 """A pipe that can be written to takes so many bytes without blocking."""
 
@@ -113,7 +114,8 @@ async def _close(door: "Door | None", runtime: "Runtime", kernel: LocalKernel) -
     """Close what was opened. The answer is out already: what fails now is told on stderr and changes nothing."""
     try:
         if door is not None:
-            await door.close()
+            # A server ends in time; a command that lent others its kernel lets them finish.
+            await (door.close(SERVER_SECONDS) if kernel.serves else door.close())
         await runtime.close()
         await kernel.close()
     except Exception as fault:  # noqa: BLE001 -- told, and no reason for another exit status

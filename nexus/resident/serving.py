@@ -1,30 +1,31 @@
 """`nexus serve`: the kernel of this process on a network, its access log on stderr, until the command is ended."""
 
 import asyncio
-import json
+import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
 from nexus.call import Call
 from nexus.kernel.accounts.signing import new_setup_token
 from nexus.kernel.debug import memory_bytes
 from nexus.kernel.kernel import Kernel
+from nexus.kernel.server.access_log import AccessLog, LogLines
+from nexus.kernel.server.assignment import Assignment
 from nexus.kernel.server.face import NetworkFace
 from nexus.kernel.server.options import ServerOptions
 from nexus.kernel.server.server import NetworkServer
+from nexus.kernel.server.shared import SharedMemory, SharedRateLimit
+from nexus.kernel.server.workers import Workers
 from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.store import DatabaseAddress
 from nexus.output.log import log_line
 from nexus.output.render import json_line
+from nexus.resident.listener import Listener
 from nexus.schemas.envelope import new_request_id, success
-from nexus.schemas.errors import ReaderGone, ValidationError
+from nexus.schemas.errors import ResourceUnavailable, ValidationError
 from nexus.schemas.front import ServeOptions
-from nexus.schemas.model import rfc3339
 from nexus.schemas.stream import STOP_STATUS, Lines, StopReason
 
-MOST_LOG_LINES = 10_000
-"""So many lines of the access log wait for a slow stderr; further ones are dropped, and counted."""
 END_SECONDS = 2.5
 
 
@@ -39,21 +40,63 @@ def settings_of(options: ServeOptions) -> KernelSettings:
 class Serving:
     """Serves until it is stopped. Its one line is an envelope that says where; the set-up token goes to stderr."""
 
-    def __init__(self, call: Call, kernel: Kernel, options: ServeOptions) -> None:
+    def __init__(self, call: Call, kernel: Kernel, options: ServeOptions, runtime: Path | None) -> None:
+        """`runtime` is a folder for sockets that nobody else can open, None where there is none."""
         self._kernel = kernel
-        self._log = AccessLog(call)
+        self._log = AccessLog(call.stderr.write)
+        self._lines = LogLines(self._log)
         self._call = call
         self._stopped: StopReason | None = None
-        bounds = ServerOptions(
+        self._count = options.workers - 1
+        self._memory = SharedMemory.make() if self._count else None
+        self._bounds = ServerOptions(
             origins=frozenset(options.origins),
             proxies=options.proxies,
             minute_rate=options.requests_per_minute,
             open_metrics=options.open_metrics,
         )
-        self._face = NetworkFace(kernel.app.app, kernel.accounts.access, bounds, self._log.tell, self._state)
-        self._server = NetworkServer(self._face, options.host, options.port, bounds, _tls(options))
+        access = kernel.accounts.access
+        rate = SharedRateLimit(options.requests_per_minute, self._memory) if self._memory else None
+        self._face = NetworkFace(kernel.app.app, access, self._bounds, self._log.tell, self._state, rate)
+        self._tls = _tls(options)
+        self._server = NetworkServer(
+            self._face, options.host, options.port, self._bounds, self._tls, shared=bool(self._count)
+        )
+        self._private = Listener(runtime / f"{os.getpid()}w.sock") if runtime is not None else None
+        self._workers: Workers | None = None
         self._serving: asyncio.Task[None] | None = None
         kernel.accounts.doors.open = options.registration_open
+
+    async def start(self) -> None:
+        """Start what serves beside this process. Raises `ResourceUnavailable`."""
+        if self._memory is None:
+            return
+        if self._private is None:
+            raise ResourceUnavailable.because("Workers want a folder for sockets.", hint="nexus serve --workers 1")
+        self._kernel.accounts.access.shared = self._memory
+        private = self._private.bind()
+        listening = os.dup(self._server.listening.fileno())
+        workers = Workers(
+            self._count, self._assignment(listening, self._memory), self._memory, private, self._face, self._log
+        )
+        await workers.start()
+        self._workers = workers
+
+    def _assignment(self, listening: int, memory: SharedMemory) -> Assignment:
+        kernel, settings = self._kernel, self._kernel.settings
+        database = settings.database
+        return Assignment(
+            listening=listening,
+            memory=memory.descriptor,
+            socket=str(self._private.path) if self._private else "",
+            data_folder=kernel.data_folder,
+            projects=kernel.projects,
+            options=self._bounds,
+            tls=self._tls,
+            secret=settings.secret,
+            database_url=database.url if database else None,
+            database_environment=dict(database.environment) if database else {},
+        )
 
     @property
     def exit_status(self) -> int:
@@ -71,8 +114,10 @@ class Serving:
         yield Lines(json_line(envelope), 1)
         writing = asyncio.create_task(self._log.write())
         try:
-            await self._serving
+            with self._lines.installed():
+                await self._serving
         finally:
+            await self._end_workers()
             await self._log.close()
             await asyncio.wait((writing,), timeout=1)
             writing.cancel()
@@ -93,7 +138,11 @@ class Serving:
     def stop(self, reason: StopReason) -> None:
         """Take no more, and end what is under way within a second."""
         self._stopped = reason
+        self._lines.ending = True
         self._server.stop()
+        self._face.end()
+        if self._workers is not None:
+            self._workers.stop()
 
     async def aclose(self) -> None:
         """End."""
@@ -102,51 +151,17 @@ class Serving:
             self._server.stop()
             await asyncio.wait((self._serving,), timeout=END_SECONDS)
             self._serving.cancel()
+        await self._end_workers()
+
+    async def _end_workers(self) -> None:
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            await workers.close()
+        if self._private is not None:
+            self._private.remove()
 
 
-class AccessLog:
-    """One JSON object a line on stderr; nothing that was sent to us can begin a line of its own."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_LOG_LINES)
-        self._dropped = 0
-
-    def tell(self, facts: dict[str, Any]) -> None:
-        """Take one line; never blocks."""
-        record = {"timestamp": rfc3339(datetime.now(UTC)), "level": "info", "message": "request", **facts}
-        try:
-            self._waiting.put_nowait(json.dumps(record).encode() + b"\n")
-        except asyncio.QueueFull:
-            self._dropped += 1
-
-    async def write(self) -> None:
-        """Write what comes, many lines at once where they wait."""
-        ended = False
-        while not ended:
-            lines = [await self._waiting.get()]
-            while not self._waiting.empty():
-                lines.append(self._waiting.get_nowait())
-            ended = None in lines
-            if self._dropped:
-                told = f"{self._dropped} lines of the access log were dropped."
-                lines.append(log_line("warning", told, new_request_id()))
-                self._dropped = 0
-            try:
-                await self._call.stderr.write(b"".join(line for line in lines if line is not None))
-            except ReaderGone:
-                # The requests go on without a log; that nobody reads it is no reason to refuse them.
-                return
-
-    async def close(self) -> None:
-        """Let `write` end behind what waits."""
-        try:
-            self._waiting.put_nowait(None)
-        except asyncio.QueueFull:
-            return
-
-
-def _tls(options: ServeOptions) -> Any:
+def _tls(options: ServeOptions) -> tuple[Path, Path] | None:
     if (options.tls_certificate is None) != (options.tls_key is None):
         raise ValidationError.because("TLS wants both --tls-cert and --tls-key.", field="tls_cert")
     if options.tls_certificate is None or options.tls_key is None:
