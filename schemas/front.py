@@ -35,13 +35,9 @@ class McpOptions:
 class ServeOptions:
     """How the kernel is opened to a network. Left out, a bound is the server's own default.
 
-<<<<<<< HEAD
-    With a `database_url` the state is on PostgreSQL; what that leaves out is in `database_environment`, PG… variables.
-    `vault_environment` has what the kernel signs in to its Vault with.
-=======
     `workers` processes answer, the kernel's own among them. With a `database_url` the state is on PostgreSQL; what that
-    leaves out is in `database_environment`, PG… variables.
->>>>>>> be33d63 (Serve by several processes: the first owns the kernel, the others read by themselves and hand it the rest)
+    leaves out is in `database_environment`, PG… variables. `vault_environment` has what the kernel signs in to its Vault
+    with.
     """
 
     host: str = "127.0.0.1"

@@ -69,15 +69,10 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
     """Open this machine's kernel to a network.
 
     Accounts, roles and bounds rule then, and nothing is open by itself. Until interrupted. Without an account there, a
-<<<<<<< HEAD
-    set-up token for the first is printed to stderr. NEXUS_SECRET takes the place of the kernel's own secret, and
-    NEXUS_DATABASE_URL that of serve.database_url. With vault.url set, VAULT_TOKEN,
-    VAULT_ROLE_ID and VAULT_SECRET_ID sign in there. The access log goes to stderr, one JSON object a line.
-=======
     set-up token for the first is printed to stderr. Of several workers the first is the kernel; the others read by
     themselves, and hand it the rest. NEXUS_SECRET takes the place of the kernel's own secret, and NEXUS_DATABASE_URL
-    that of serve.database_url. The access log goes to stderr, one JSON object a line.
->>>>>>> be33d63 (Serve by several processes: the first owns the kernel, the others read by themselves and hand it the rest)
+    that of serve.database_url. With vault.url set, VAULT_TOKEN, VAULT_ROLE_ID and VAULT_SECRET_ID sign in there. The
+    access log goes to stderr, one JSON object a line.
     """
 
     path = ("serve",)
