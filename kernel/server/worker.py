@@ -83,6 +83,9 @@ class Worker:
         await self._say(Said(ready=True))
         with self._lines.installed():
             await server.serve()
+            await self._end(hearing, writing)
+
+    async def _end(self, hearing: "asyncio.Task[None]", writing: "asyncio.Task[None]") -> None:
         hearing.cancel()
         await self._say(self._counted())
         await self._log.close()

@@ -113,14 +113,14 @@ class Serving:
         envelope = success(told, request_id, f"Serving at {self._server.url}.")
         yield Lines(json_line(envelope), 1)
         writing = asyncio.create_task(self._log.write())
-        try:
-            with self._lines.installed():
+        with self._lines.installed():
+            try:
                 await self._serving
-        finally:
-            await self._end_workers()
-            await self._log.close()
-            await asyncio.wait((writing,), timeout=1)
-            writing.cancel()
+            finally:
+                await self._end_workers()
+                await self._log.close()
+                await asyncio.wait((writing,), timeout=1)
+                writing.cancel()
 
     async def _offer_setup(self, request_id: str) -> None:
         token = new_setup_token()

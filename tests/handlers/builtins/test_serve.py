@@ -16,46 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.serving import SECONDS, Server
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import Shell
 
 PASSWORD = b"correct horse battery\n"
-SECONDS = 60
-
-
-class Server:
-    """A server process of its own."""
-
-    def __init__(self, shell: Shell, home: Path, *flags: str) -> None:
-        self.home = home
-        environment = {**shell.environment, "NEXUS_HOME": str(home), "NEXUS_RESIDENT": "0"}
-        self.process = subprocess.Popen(
-            ["nexus", "serve", "--port", "0", *flags],
-            env=environment,
-            cwd=shell.cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.envelope: dict[str, Any] = json.loads(self.process.stdout.readline())
-        assert self.envelope["status"] == "ok", self.envelope
-        self.url: str = self.envelope["data"]["url"]
-
-    def setup_token(self) -> str:
-        """Return the token that stderr told."""
-        assert self.process.stderr is not None
-        told = json.loads(self.process.stderr.readline())["message"]
-        return str(told.partition("NEXUS_SETUP_TOKEN=")[2].partition(" ")[0])
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it, and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        self.process.communicate(timeout=SECONDS)
-        return self.process.returncode
 
 
 @pytest.fixture
