@@ -58,7 +58,7 @@ class Reader:
             holding=Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=False),
             keys=keys,
             witness=witness,
-            secrets=Secrets(store, keys),
+            secrets=Secrets(store, keys, data_folder),
             own_projects=projects,
         )
         operations = [each for make in PARTS for each in make(surroundings).operations() if each.method == "GET"]

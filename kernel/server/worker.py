@@ -47,6 +47,12 @@ def _first_line() -> bytes:
     return bytes(line)
 
 
+def _end_with_owner(hearing: "asyncio.Task[None]") -> None:
+    """End the process when it cannot hear its owner any more, for whatever reason."""
+    if not hearing.cancelled():
+        os._exit(1)
+
+
 class Worker:
     """One worker, whole."""
 
@@ -80,6 +86,7 @@ class Worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
         hearing = asyncio.create_task(self._hear(heard, stop))
         writing = asyncio.create_task(self._log.write())
+        hearing.add_done_callback(_end_with_owner)
         await self._say(Said(ready=True))
         with self._lines.installed():
             await server.serve()
@@ -97,11 +104,13 @@ class Worker:
         await (self._answers if self._reader.answers(scope) else self._forward)(scope, receive, send)
 
     async def _hear(self, heard: asyncio.StreamReader, stop: Callable[[], None]) -> None:
-        while line := await heard.readline():
-            if line == METRICS:
-                await self._say(self._counted())
-            elif line == STOP:
-                stop()
+        # An owner that is killed with lines of ours unread resets the connection.
+        with suppress(ConnectionError):
+            while line := await heard.readline():
+                if line == METRICS:
+                    await self._say(self._counted())
+                elif line == STOP:
+                    stop()
         # The owner has gone: what it owned is another's now.
         os._exit(1)
 
