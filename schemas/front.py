@@ -36,8 +36,8 @@ class ServeOptions:
     """How the kernel is opened to a network. Left out, a bound is the server's own default.
 
     `workers` processes answer, the kernel's own among them. With a `database_url` the state is on PostgreSQL; what that
-    leaves out is in `database_environment`, PG… variables. `vault_environment` has what the kernel signs in to its Vault
-    with.
+    leaves out is in `database_environment`, PG… variables. `vault_environment` has what the kernel signs in to its
+    Vault with.
     """
 
     host: str = "127.0.0.1"
