@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nexus.schemas.command import Change
 from nexus.schemas.errors import BackendError, Conflict, NexusError, StorageFull, StorageReadOnly, ValidationError
+from nexus.schemas.regular import expect_regular
 
 WRITING_FILES: tuple[type[NexusError], ...] = (ValidationError, Conflict, StorageReadOnly, StorageFull, BackendError)
 """What `write_whole` raises, as commands declare it in `errors`."""
@@ -62,6 +63,7 @@ def _write(draft: Path, data: bytes, mode: int) -> None:
 def place(draft: Path, path: Path, *, overwrite: bool) -> None:
     """Give a whole file its name at once; the draft's own name may stay. Raises `FileExistsError` and `OSError`."""
     if overwrite:
+        expect_regular(path)
         draft.replace(path)
         return
     try:
@@ -84,6 +86,6 @@ def _told(error: OSError, path: Path) -> NexusError:
         return StorageFull(path=str(path))
     if error.errno in NO_RIGHT:
         return StorageReadOnly(path=str(path), hint="Give yourself write access to its folder, or name another place.")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP):
-        return ValidationError.because(f"{path} cannot be a file: {os.strerror(error.errno)}.", field="to")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+        return ValidationError.because(f"{path} cannot be a file: {error.strerror}.", field="to")
     return BackendError.because(f"{path} cannot be written: {error.strerror or error}.", path=str(path))

@@ -19,6 +19,7 @@ from nexus.schemas.errors import Conflict, GitFailed, NotFound, PathOutsideRoot,
 from nexus.schemas.file import MOST_BYTES, FileContent, FileDiff, FileToWrite, FileTree, FileWritten
 from nexus.schemas.model import Model
 from nexus.schemas.project import Project
+from nexus.schemas.regular import open_regular
 
 WRITE_NOTES = "nexus agent file write --path notes.md --content 'First line'"
 WITH_NOTES = (*IN_DEMO, WRITE_NOTES)
@@ -265,7 +266,7 @@ async def _on_this_machine(context: ExecutionContext[OpenArguments], path: str) 
 def _sha256(file: Path) -> str | None:
     """Return the hash of the file's first bytes, as many as are ever read; None where there is none."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return hashlib.sha256(opened.read(MOST_BYTES + 1)).hexdigest()
     except OSError:
         return None

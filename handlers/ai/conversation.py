@@ -19,6 +19,7 @@ from nexus.schemas.context import ContextUpdate
 from nexus.schemas.errors import NexusError, SessionNotFound, ValidationError
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.model import Model
+from nexus.schemas.regular import open_regular
 
 MOST_FILE_BYTES = 15 * 1024 * 1024
 """What the API takes in one request, with some room."""
@@ -142,7 +143,7 @@ class ImportConversation(CommandHandler[ImportArguments, ConversationTaken]):
 def read_conversation(path: str) -> Conversation:
     """Read a conversation's file. Raises `ValidationError` with what is wrong and where."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read(MOST_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

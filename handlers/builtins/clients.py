@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from nexus.schemas.regular import open_regular
+
 Change = Literal["created", "unchanged", "kept", "refused"]
 
 
@@ -66,7 +68,7 @@ def register(path: Path, client: Client, name: str, entry: Mapping[str, Any]) ->
     """
     wanted = {"type": "stdio", **entry} if client.typed else dict(entry)
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = _content(path)
         document = _read(client, text)
     except (Unreadable, UnicodeDecodeError) as error:
         return "refused", f"{path} is left as it is: {error}."
@@ -77,6 +79,13 @@ def register(path: Path, client: Client, name: str, entry: Mapping[str, Any]) ->
     servers[name] = wanted
     _write(path, _written(client, document, text))
     return "created", None
+
+
+def _content(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with open_regular(path) as file:
+        return file.read().decode("utf-8")
 
 
 def _read(client: Client, text: str) -> Any:

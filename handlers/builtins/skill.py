@@ -1,5 +1,6 @@
 """`skill`: what an agent should know of nexus, as a skill file or a section of AGENTS.md; a namespace at a time."""
 
+import asyncio
 import os
 import secrets
 from pathlib import Path
@@ -20,6 +21,7 @@ from nexus.schemas.command import (
 )
 from nexus.schemas.errors import CommandNotFound, NotFound, StorageReadOnly, ValidationError
 from nexus.schemas.model import Model
+from nexus.schemas.regular import open_regular
 from nexus.schemas.stream import OutputStream, TextStream
 
 BEGIN = "<!-- nexus: written by nexus skill -->"
@@ -93,7 +95,7 @@ class WriteSkill(CommandHandler[SkillArguments, SkillWritten | OutputStream]):
             text = f"{_front_matter()}\n{text}"
         if given.to is None:
             return TextStream(text.encode())
-        return _written(context.cwd / given.to, text, section=given.form == "agents")
+        return await asyncio.to_thread(_written, context.cwd / given.to, text, section=given.form == "agents")
 
 
 def _front_matter() -> str:
@@ -143,9 +145,13 @@ def _written(path: Path, text: str, *, section: bool) -> SkillWritten:
 def _content(path: Path) -> str | None:
     if not path.exists():
         return None
-    if path.stat().st_size > _MOST_BYTES:
+    if not path.is_file():
+        raise ValidationError.because(f"{path} is no regular file.", field="to")
+    with open_regular(path) as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
         raise ValidationError.because(f"{path} is larger than {_MOST_BYTES} bytes.", field="to")
-    return path.read_text(encoding="utf-8")
+    return content.decode("utf-8")
 
 
 def _with_section(before: str | None, section: str) -> str:

@@ -13,6 +13,7 @@ from nexus.schemas.errors import StorageFull, StorageReadOnly, ValidationError
 from nexus.schemas.log import LEVEL_RANK, LogEntry, LogQuery
 from nexus.schemas.model import rfc3339
 from nexus.schemas.page import Page
+from nexus.schemas.regular import expect_regular
 from nexus.sessions.client import SessionClient
 
 LINES_ALONE = (".log", ".txt")
@@ -63,6 +64,7 @@ def write_entries(path: str, pages: Iterable[Iterable[LogEntry]], umask: int) ->
                 os.fchmod(file.fileno(), 0o666 & ~umask)
                 file.flush()
                 os.fsync(file.fileno())
+                expect_regular(target)
                 os.replace(file.name, target)
             except BaseException:
                 os.unlink(file.name)

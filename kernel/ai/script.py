@@ -27,7 +27,6 @@ The turn that answers is the one of the same number: the third message gets the 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import pydantic
@@ -38,6 +37,7 @@ from nexus.kernel.ai.chunks import Action, Chunk, Finish, Observation, Thought, 
 from nexus.schemas.ai import CONVERSATION_FORMAT, MOST_CHARACTERS, Conversation, TokenUsage
 from nexus.schemas.errors import AiBackendFailed, ScriptInvalid
 from nexus.schemas.model import StrictModel
+from nexus.schemas.regular import open_regular
 
 Read = TypeVar("Read", bound=StrictModel)
 
@@ -170,7 +170,7 @@ def _words(text: str) -> Iterator[str]:
 
 def _content(path: str) -> Any:
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

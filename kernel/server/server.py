@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from nexus.kernel.api.websocket import WebSocketProtocol
 from nexus.kernel.server.options import ServerOptions
 from nexus.schemas.errors import ConfigInvalid, ResourceUnavailable
+from nexus.schemas.regular import open_regular
 
 GRACE_SECONDS = 1.0
 """How long requests under way may take to end when the server stops; then they are cut."""
@@ -181,6 +182,9 @@ def bound(host: str, port: int) -> socket.socket:
 def check_tls(certificate: Path, key: Path) -> None:
     """Raise `ConfigInvalid` unless the two files are a certificate and its key."""
     try:
+        for path in (certificate, key):
+            # OpenSSL would wait for the writer of a pipe.
+            open_regular(path).close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except OSError as error:
         raise ConfigInvalid.because(

@@ -14,6 +14,7 @@ from nexus.context.store import storage_error, write_whole
 from nexus.schemas.errors import ConfigInvalid, Conflict, NotFound, ValidationError
 from nexus.schemas.model import Model
 from nexus.schemas.profile import CredentialPlace, Profile
+from nexus.schemas.regular import open_regular
 
 LOCAL_PROFILE = "local"
 """The profile that is always there: the kernel on this machine."""
@@ -163,7 +164,7 @@ class Profiles:
     def _file(self) -> _File:
         if self._seen is None:
             try:
-                with self.path.open("rb") as file:
+                with open_regular(self.path) as file:
                     self._seen = _File.model_validate_json(file.read(_MOST_BYTES))
             except FileNotFoundError:
                 self._seen = _File()

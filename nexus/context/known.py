@@ -4,6 +4,8 @@ import os
 import time
 from collections.abc import Callable
 
+from nexus.schemas.regular import open_regular
+
 MOST_KEPT = 64
 SETTLED_NS = 1_000_000_000
 """A file that was changed since so short a time may be changed again without its marks telling."""
@@ -23,7 +25,7 @@ def content_of(path: str, most: int, *, clock: Callable[[], int] = time.time_ns)
     if known is not None and known[0] == mark:
         return known[1]
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read(most + 1)
     except FileNotFoundError:
         return None

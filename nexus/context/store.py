@@ -12,6 +12,7 @@ from nexus.context.known import content_of
 from nexus.context.lock import locked
 from nexus.schemas.context import CLEARED_BY, CONTEXT_KINDS, ContextChange, ContextKind, ContextState, ContextUpdate
 from nexus.schemas.errors import NotFound, StorageFull, StorageReadOnly, ValidationError
+from nexus.schemas.regular import expect_regular
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -62,6 +63,7 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            expect_regular(path)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:

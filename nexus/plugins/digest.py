@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from nexus.plugins.stamps import files_below
+from nexus.schemas.regular import open_regular
 
 _PIECE = 1 << 20
 MOST_BYTES = 256 << 20
@@ -35,7 +36,7 @@ def digest_of(folder: Path) -> str:
         if size > MOST_BYTES:
             raise FolderUnreadable(f"{folder} holds more than {MOST_BYTES >> 20} MiB")
         whole.update(b"%d\0" % found.st_size)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while piece := file.read(_PIECE):
                 whole.update(piece)
     return f"sha256:{whole.hexdigest()}"

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from nexus.context.store import storage_error
 from nexus.plugins.digest import MOST_BYTES, FolderUnreadable, digest_of
@@ -19,6 +20,7 @@ from nexus.plugins.rights import data_folder
 from nexus.plugins.stamps import MOST_FILES, SKIPPED, FolderTooLarge, files_below
 from nexus.schemas.errors import Conflict, NotFound, PluginInvalid, ValidationError
 from nexus.schemas.plugin import PluginChange
+from nexus.schemas.regular import open_regular
 
 
 def copied_in(source: Path, plugins: Path, *, replace: bool) -> tuple[str, PluginChange]:
@@ -57,7 +59,7 @@ def _copy(source: Path, draft: Path) -> None:
 
 def _unpack(source: Path, draft: Path) -> None:
     """Unpack files, each below the draft. Raises `FolderUnreadable`, `FolderTooLarge`, `BadZipFile`."""
-    with zipfile.ZipFile(source) as archive:
+    with _opened(source) as file, zipfile.ZipFile(file) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
             raise FolderTooLarge(f"{source} holds too much for a plugin")
@@ -69,6 +71,13 @@ def _unpack(source: Path, draft: Path) -> None:
             target = draft.joinpath(*name.parts[within:])
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(_content_of(archive, member))
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return open_regular(source)
+    except OSError as error:
+        raise FolderUnreadable(f"it cannot be read: {error.strerror}") from error
 
 
 def _name_of(member: zipfile.ZipInfo) -> PurePosixPath:

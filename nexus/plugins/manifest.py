@@ -12,6 +12,7 @@ from nexus.schemas.context import ContextKind
 from nexus.schemas.errors import PluginInvalid
 from nexus.schemas.model import StrictModel
 from nexus.schemas.plugin import PluginKind
+from nexus.schemas.regular import open_regular
 from nexus.schemas.specification import Effect
 
 MOST_BYTES = 256 * 1024
@@ -270,7 +271,7 @@ class Manifest(StrictModel):
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. Raises `PluginInvalid` with the place of the fault."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise _invalid(path, f"it cannot be read: {error.strerror}") from error

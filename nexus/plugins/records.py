@@ -9,6 +9,7 @@ from typing import Any
 from nexus.context.lock import locked
 from nexus.context.store import storage_error, write_whole
 from nexus.schemas.errors import ConfigInvalid
+from nexus.schemas.regular import open_regular
 
 _MOST_BYTES = 1024 * 1024
 
@@ -33,7 +34,7 @@ class Records:
     def read(cls, path: Path) -> "Records":
         """Read the file. Raises `ConfigInvalid`: what a person decided is never forgotten in silence."""
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 told = json.loads(file.read(_MOST_BYTES))
             return cls(path, {key: _record(value) for key, value in told["plugins"].items()})
         except FileNotFoundError:

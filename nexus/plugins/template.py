@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus.plugins.catalog import Catalog
+from nexus.schemas.regular import open_regular
 
 _SECTION = re.compile(r"\{\{([#^])([\w.]+)\}\}\n?(.*?)\{\{/\2\}\}\n?", re.DOTALL)
 _NAME = re.compile(r"\{\{([\w.]+)\}\}")
@@ -47,7 +48,7 @@ def _inside(folder: Path, file: str) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(_MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateInvalid(f"the template {path} cannot be read: {error}") from error

@@ -10,6 +10,7 @@ from nexus.context.store import storage_error, write_whole
 from nexus.registry.index import CommandIndex
 from nexus.schemas.command import AliasSpec, CommandPath, CommandSpec
 from nexus.schemas.errors import ConfigInvalid, Conflict, NotFound, ValidationError
+from nexus.schemas.regular import open_regular
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MOST_BYTES = 256 * 1024
@@ -113,7 +114,7 @@ class UserAliases:
 
     def _parsed(self) -> dict[str, CommandPath]:
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 found = json.loads(file.read(_MOST_BYTES))
         except (OSError, ValueError, RecursionError) as error:
             raise self._invalid(str(error)[:200]) from error
