@@ -173,8 +173,17 @@ def _global_flags(given: dict[str, Any], spec: CommandSpec, formats: tuple[str, 
     return GlobalFlags(**found)
 
 
+_MAY_BE_EMPTY = ("fields", "query", "output", "timeout", "max_tokens")
+"""Flags whose own check says more of an empty value than that it is empty."""
+
+
 def _global_value(option: OptionSpec, value: Any, spec: CommandSpec) -> Any:
     expected: object = "a number"
+    if value == "" and option.name not in _MAY_BE_EMPTY:
+        # An unset variable in a script must not fall back to what is selected.
+        raise ValidationError.because(
+            f"{option.flags[0]} is empty.", field=option.name, hint=f"nexus {' '.join(spec.path)} --help"
+        )
     try:
         if option.kind == "number":
             return float(value)

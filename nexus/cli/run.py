@@ -10,6 +10,7 @@ from nexus.cli.parse import Parsed, command_of, parse
 from nexus.cli.signals import ENDED_BY
 from nexus.dispatch.dispatcher import Answer, Invocation, dispatch
 from nexus.dispatch.faults import execution_error
+from nexus.dispatch.permission import stays_here
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of, request_id_of
 from nexus.output.log import log_line
@@ -85,6 +86,9 @@ class _CommandLine:
         self._request_id = request_id_of(parsed.flags, self._request_id)
         spec, arguments = command_of(self._runtime.index, parsed)
         self._path = ".".join(spec.path)
+        if parsed.flags.output is None and not stays_here(spec):
+            # A format that cannot be is told, and not taken for JSON.
+            self._config.value("output.format")
         return Invocation(spec, arguments, parsed.flags, self._call, self._config, self._request_id)
 
     def _use(self, flags: GlobalFlags) -> None:

@@ -13,6 +13,9 @@ from nexus.config.settings import CATEGORIES, SECTIONS
 from nexus.schemas.command import ConfigSource, ConfigValue
 from nexus.schemas.errors import ConfigInvalid, NotFound, ValidationError
 
+FLAGS = {"output.format": "output", "runtime.timeout": "timeout", "server.url": "server"}
+"""Settings that a flag decides, and its name."""
+
 
 @cache
 def environment_name(key: str) -> str:
@@ -29,8 +32,8 @@ class TomlConfiguration:
     """The settings of one command.
 
     `flags` maps keys to values given on the command line; `profile` returns the profile's name and what it sets. The
-    file is read when a key is first asked for; without a file the defaults hold. Raises `ConfigInvalid` with line and
-    column for a file that cannot be used, `NotFound` for a key that does not exist.
+    file is read when a key is first asked for; without a file the defaults hold, unless it was `named`. Raises
+    `ConfigInvalid` with line and column for a file that cannot be used, `NotFound` for a key that does not exist.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class TomlConfiguration:
         environment: Mapping[str, str],
         flags: Mapping[str, Any] | None = None,
         profile: Callable[[], tuple[str, Mapping[str, Any]]] | None = None,
+        *,
+        named: bool = False,
     ) -> None:
         self.path = path
-        self._file = ConfigFile(path)
+        self._file = ConfigFile(path, named=named)
         self._profile = profile
         self._environment = environment
         self._flags = dict(flags or {})
@@ -89,7 +94,7 @@ class TomlConfiguration:
     def _over_file(self, key: str, field: FieldInfo) -> tuple[Any, ConfigSource, str | None] | None:
         """Return what decides a key whatever the file says."""
         if key in self._flags:
-            return self._checked(key, self._flags[key]), "flag", None
+            return self._checked(key, self._flags[key], flag=FLAGS.get(key)), "flag", None
         variable = environment_name(key)
         if self._environment.get(variable):
             given = self._read(field, self._environment[variable])
@@ -143,12 +148,14 @@ class TomlConfiguration:
         )
 
     @staticmethod
-    def _checked(key: str, value: Any, **where: Any) -> Any:
+    def _checked(key: str, value: Any, *, flag: str | None = None, **where: Any) -> Any:
         category, _, name = key.partition(".")
         try:
             return getattr(SECTIONS[category].model_validate({name: value}), name)
         except ModelError as error:
             reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+            if flag is not None:
+                raise ValidationError.because(f"--{flag}: {reason}.", field=flag, given=str(value)[:200]) from None
             kind = ConfigInvalid if where else ValidationError
             raise kind.because(f"{key}: {reason}.", field=key, hint=_mend(where), **where) from None
 

@@ -32,17 +32,26 @@ class _Fault:
 class ConfigFile:
     """One TOML file of settings, read when it is first asked for; one that is not there is empty.
 
+    One that somebody `named` must be there to be read: a mistyped path must not mean the defaults.
+
     Raises `ConfigInvalid` for a file with anything in it that is no setting, or no value of one: a typo never passes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, named: bool = False) -> None:
         self.path = path
+        self._named = named
         self._content: dict[str, Any] | None = None
 
     def section(self, category: str) -> Mapping[str, Any]:
         """Return what the file sets of a category. Raises `ConfigInvalid`."""
         if self._content is None:
             text = self._text()
+            if not text and self._named and not self.path.exists():
+                raise ConfigInvalid.because(
+                    f"There is no configuration file {self.path}.",
+                    path=str(self.path),
+                    hint="nexus settings config set --help",
+                )
             content, fault = _read(text) if text else ({}, None)
             if fault is not None:
                 raise self._invalid(fault)

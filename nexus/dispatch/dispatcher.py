@@ -202,8 +202,13 @@ class _Execution:
 
     def entries(self, error: NexusError) -> list[ErrorEntry]:
         """Return an error as the envelope has it."""
+        entries = error.entries()
+        for entry in entries:
+            if entry.details.get("hint") == ValidationError.hint:
+                # Of all that there is, the help of this command.
+                entry.details["hint"] = f"nexus help {' '.join(self._invocation.spec.path)}"
         around = self._surroundings
-        return error.entries() if around is None else told_where(error.entries(), around)
+        return entries if around is None else told_where(entries, around)
 
     async def told(self, envelope: Envelope) -> None:
         """Tell plugins how the command ended."""

@@ -13,6 +13,7 @@ from nexus.client.way import Way
 from nexus.config.configuration import TomlConfiguration
 from nexus.context.store import DEFAULT_NAME, ContextFiles
 from nexus.dispatch.runtime import Runtime
+from nexus.handlers.places import absolute
 from nexus.registry.flags import OUTPUT_FORMATS
 from nexus.schemas.command import GlobalFlags
 from nexus.schemas.errors import BackendUnavailable, NexusError, ValidationError
@@ -251,7 +252,7 @@ def profiles_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> "Profiles":
 def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlConfiguration:
     """Return the configuration of a call."""
     named = flags.config or call.environment.get("NEXUS_CONFIG")
-    path = call.cwd / Path(named).expanduser() if named else runtime.config_file
+    path = Path(absolute(named, call.cwd, call.environment)) if named else runtime.config_file
     # A plugin's format is none that a configuration may hold: without the plugin no answer could be written.
     output = flags.output if flags.output in OUTPUT_FORMATS else None
     given = {"output.format": output, "runtime.timeout": flags.timeout, "server.url": flags.server}
@@ -268,5 +269,9 @@ def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlCo
         return profiles.current, profiles.settings()
 
     return TomlConfiguration(
-        path, call.environment, {key: value for key, value in given.items() if value is not None}, cache(profile)
+        path,
+        call.environment,
+        {key: value for key, value in given.items() if value is not None},
+        cache(profile),
+        named=bool(named),
     )

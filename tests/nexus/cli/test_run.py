@@ -158,6 +158,46 @@ async def test_input_gives_arguments_and_flags_win_over_it(runtime: Runtime, mak
     assert (envelope["data"]["said"]["text"], envelope["data"]["said"]["times"]) == ("in", 2)
 
 
+async def test_input_begins_with_a_mark_of_its_encoding_or_not(runtime: Runtime, make_call: Any) -> None:
+    call = make_call("talk", "word", "say", "--input", "-", stdin=b'\xef\xbb\xbf{"text": "in"}')
+    assert (await answer(call, runtime))[1]["data"]["said"]["text"] == "in"
+
+
+async def test_a_key_that_input_says_twice_is_an_error(runtime: Runtime, make_call: Any) -> None:
+    call = make_call("talk", "word", "say", "--input", "-", stdin=b'{"text": "in", "text": "out"}')
+    _, envelope = await answer(call, runtime)
+    assert (envelope["errors"][0]["code"], envelope["errors"][0]["details"]["field"]) == ("INPUT_INVALID", "text")
+
+
+@pytest.mark.parametrize("flag", ["--project", "--roadmap", "--chat", "--context", "--profile", "--server", "--config"])
+async def test_an_empty_flag_never_means_what_is_selected(runtime: Runtime, make_call: Any, flag: str) -> None:
+    status, envelope = await answer(make_call("talk", "word", "say", "--text", "x", flag, ""), runtime)
+    assert (status, envelope["message"]) == (2, f"{flag} is empty.")
+
+
+@pytest.mark.parametrize("given", [("--config", "missing.toml"), ("--config=~nobody/x",), ("--config", "~/missing")])
+async def test_a_configuration_that_is_named_must_be_there(
+    runtime: Runtime, make_call: Any, given: tuple[str, ...]
+) -> None:
+    _, envelope = await answer(make_call("talk", "word", "say", "--text", "x", *given), runtime)
+    assert envelope["errors"][0]["code"] == "CONFIG_INVALID"
+    home = {"HOME": "/nonexistent", "NEXUS_CONFIG": given[-1].removeprefix("--config=")}
+    _, envelope = await answer(make_call("talk", "word", "say", "--text", "x", environment=home), runtime)
+    assert envelope["errors"][0]["code"] == "CONFIG_INVALID"
+
+
+async def test_a_format_that_cannot_be_is_told_of(runtime: Runtime, make_call: Any) -> None:
+    call = make_call("talk", "word", "say", "--text", "x", environment={"NEXUS_OUTPUT_FORMAT": "xml"})
+    status, envelope = await answer(call, runtime)
+    assert (status, envelope["errors"][0]["details"]["hint"]) == (2, "unset NEXUS_OUTPUT_FORMAT")
+
+
+async def test_a_flag_that_decides_a_setting_is_told_of_as_the_flag(runtime: Runtime, make_call: Any) -> None:
+    _, envelope = await answer(make_call("talk", "word", "say", "--text", "x", "--timeout", "0"), runtime)
+    assert envelope["message"].startswith("--timeout: ")
+    assert envelope["errors"][0]["details"]["hint"] == "nexus help talk word say"
+
+
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"text": "\x00'])
 async def test_input_that_is_no_object_is_an_error(runtime: Runtime, make_call: Any, content: bytes) -> None:
     status, envelope = await answer(make_call("talk", "word", "say", "--input", "-", stdin=content), runtime)
