@@ -34,6 +34,14 @@ async def secret_given(
     return fitting(text, kind, field)
 
 
+async def new_password_given(context: ExecutionContext[Any], prompt: str, kind: Any) -> str:
+    """Return a password to be; at a terminal it is typed twice. Raises as `secret_given`, and when the two differ."""
+    password = await secret_given(context, prompt, field="password", kind=kind)
+    if context.stdin.is_terminal and await _typed(context, "The same again: ", "password") != password:
+        raise ValidationError.because("The two are not the same: nothing was changed.", field="password")
+    return password
+
+
 def fitting(text: str, kind: Any, field: str) -> str:
     """Return a secret that fits its type. Raises `ValidationError`, which does not tell the secret."""
     try:

@@ -110,6 +110,13 @@ class Registration(StrictModel):
     setup_token: SetupToken | None = Field(default=None, repr=False)
 
 
+class PasswordChange(StrictModel):
+    """Another password for who asks, who knows the current one."""
+
+    current: GivenPassword = Field(repr=False)
+    password: Password = Field(repr=False)
+
+
 class Refresh(StrictModel):
     refresh_token: str = Field(min_length=1, max_length=400, repr=False)
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nexus.handlers.api_errors import READING, WRITING
-from nexus.handlers.secrets_given import fitting, secret_given
+from nexus.handlers.secrets_given import fitting, new_password_given, secret_given
 from nexus.schemas.account import (
     AccountName,
     ApiKeyMade,
@@ -132,7 +132,7 @@ class Register(CommandHandler[RegisterArguments, SignedIn]):
         body = Registration(
             name=context.args.username,
             setup_token=fitting(setup, SetupToken, SETUP_VARIABLE) if setup else None,
-            password=await secret_given(context, "Password: ", field="password", kind=Password),
+            password=await new_password_given(context, "Password: ", Password),
         )
         tokens = await context.api.post("/api/auth/register", Tokens, body=body)
         profile = await sign_ins(context).keep(server, tokens)

@@ -28,13 +28,20 @@ OPEN: tuple[tuple[Method, str, str, str, Permitted], ...] = (
     ("POST", f"{AUTH}/logout", "settings.auth.logout", "End a sign-in.", "public"),
     ("GET", f"{AUTH}/me", "settings.auth.status", "Tell who asks.", "public"),
     ("POST", f"{AUTH}/devices", "settings.auth.approve", "Approve or deny a device.", "signed-in"),
+    ("POST", f"{AUTH}/password", "settings.auth.password", "Change your own password.", "signed-in"),
     ("GET", KEYS, "settings.key.list", "List your API keys.", "signed-in"),
     ("POST", KEYS, "settings.auth.token", "Make an API key.", "signed-in"),
     ("DELETE", f"{KEYS}/{{id}}", "settings.key.delete", "Take an API key away.", "signed-in"),
 )
 """What wants no role. `secret` are those that answer with a token."""
 
-SECRET = ("settings.auth.login", "settings.auth.register", "settings.auth.login.refresh", "settings.auth.token")
+SECRET = (
+    "settings.auth.login",
+    "settings.auth.register",
+    "settings.auth.login.refresh",
+    "settings.auth.password",
+    "settings.auth.token",
+)
 CREATES = ("settings.auth.register", "settings.auth.token", "settings.user.create", "settings.role.create")
 
 GRANTED: tuple[tuple[Method, str, str, str], ...] = (

@@ -24,6 +24,7 @@ from nexus.schemas.account import (
     DeviceApproved,
     Identity,
     Login,
+    PasswordChange,
     Refresh,
     Registration,
     SignedOut,
@@ -156,6 +157,27 @@ class Signing:
             return SignedOut(ended=families.end(connection, family))
 
         done = await request.write(work)
+        self._access.forget()
+        return done
+
+    async def change_password(self, request: ApiRequest[None, PasswordChange]) -> Tokens:
+        """Change the password of who asks, end all that it signed in, and sign in anew.
+
+        Raises `AuthInvalid` for a current password that is not, `PermissionDenied` for a key and for the owner's
+        socket, and `RateLimited`.
+        """
+        caller = request.caller
+        if caller.user_id is None or caller.signed_in_by != "token":
+            raise PermissionDenied.because("A password is changed by a person who signed in.")
+        user, _ = await self._checked(caller, caller.name, request.body.current)
+        password = await self._passwords.hash(request.body.password)
+
+        def work(connection: Connection) -> Tokens:
+            users.change(connection, user, {"password": password})
+            self._tell(connection, caller, user, "settings.auth.password")
+            return self._signed_in(connection, users.by_id_or_name(connection, user.id))
+
+        done = await self._store.write(work)
         self._access.forget()
         return done
 

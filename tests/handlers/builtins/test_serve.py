@@ -104,6 +104,27 @@ def test_a_profile_that_is_signed_out_is_nobody_elses(shell: Shell, server: Serv
     assert told(shell.run("nexus settings auth status"))["user"] == "bert"
 
 
+def test_everyone_changes_their_own_password_and_what_it_signed_in_ends(shell: Shell, server: Server) -> None:
+    register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
+    told(shell.run(f"{register} --username anna", stdin=PASSWORD))
+    told(shell.run("nexus settings user create --name bert", stdin=PASSWORD))
+    sign_in = f"nexus settings auth login --server {server.url} --username bert --profile"
+    for profile in ("here", "elsewhere"):
+        told(shell.run(f"{sign_in} {profile}", stdin=PASSWORD))
+    change = "nexus settings auth password --profile here"
+    for given in (PASSWORD, PASSWORD + b"short\n"):
+        assert error(shell.run(change, stdin=given)) == ("VALIDATION_ERROR", 2)
+    assert error(shell.run(change, stdin=b"not the password\nanother long one\n")) == ("AUTHENTICATION_INVALID", 3)
+    assert told(shell.run(change, stdin=PASSWORD + b"another long one\n"))["user"] == "bert"
+    assert told(shell.run("nexus settings auth status --profile here"))["user"] == "bert"
+    assert error(shell.run("nexus settings auth status --profile elsewhere"))[1] == 3
+    assert error(shell.run(f"{sign_in} here", stdin=PASSWORD)) == ("AUTHENTICATION_INVALID", 3)
+    told(shell.run(f"{sign_in} here", stdin=b"another long one\n"))
+    key = told(shell.run("nexus settings auth token --name ci"))["key"]
+    by_key = shell.run(change, stdin=b"another long one\nand one more\n", environment={"NEXUS_TOKEN": key})
+    assert error(by_key) == ("PERMISSION_DENIED", 3)
+
+
 def test_fifty_commands_at_once_refresh_once(shell: Shell, server: Server) -> None:
     register = f"NEXUS_SETUP_TOKEN={server.setup_token()} nexus settings auth register --server {server.url}"
     profile = told(shell.run(f"{register} --username anna", stdin=PASSWORD))["profile"]
@@ -206,6 +227,8 @@ def test_a_password_is_typed_unseen_at_a_terminal(shell: Shell, server: Server) 
     seen = b""
     try:
         seen = read_until(terminal, b"Password: ", seen)
+        os.write(terminal, PASSWORD)
+        seen = read_until(terminal, b"again: ", seen)
         os.write(terminal, PASSWORD)
         seen = read_until(terminal, b'"signedIn"', seen)
     finally:
