@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from nexus.kernel.keys import Keys as Keyring
-from nexus.kernel.secrets.store import SecretStore
+from nexus.kernel.secrets.values import Secrets
 from tests.kernel.answers import answer, make_chat, make_project, make_roadmap, refusal
 from tests.kernel.server.running import PASSWORD, running
 
@@ -353,5 +353,6 @@ async def test_writes_are_whole_or_were_never_begun_and_what_was_answered_is_the
             client.kept(database, told)
     async with running(folder) as server:
         seals = next(client for client in clients if isinstance(client, Seals))
-        values = await SecretStore(server.kernel._store, Keyring(folder)).values(list(seals.values))
+        catalog = await Secrets(server.kernel._store, Keyring(folder), folder).catalog()
+        values = {found.name: found.value for found in await catalog.find(list(seals.values))}
         assert all(values[name] in given[-1:] for name, given in seals.values.items())
