@@ -23,6 +23,8 @@ class Debug(Part):
         self.store = surroundings.store
         self.data_folder = surroundings.data_folder
         self.host = surroundings.host
+        self.node = surroundings.node
+        self.holding = surroundings.holding
         self.requests = requests
         self.parts = parts
 
@@ -48,7 +50,29 @@ class Debug(Part):
 
     async def health(self, request: ApiRequest[None, None]) -> Health:  # noqa: ARG002 -- every operation is given one
         await self.store.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
-        return Health(status="ok", version=__version__)
+        node, running = self.node, await self._running()
+        full = node.bound is not None and running >= node.bound
+        return Health(
+            status="ok",
+            version=__version__,
+            role=node.role,
+            host=node.host,
+            capacity=node.capacity,
+            running=running,
+            accepts=not full,
+        )
+
+    async def _running(self) -> int:
+        """Return how many programs run, as far as their holder says so: health is not the place to wait for it."""
+        from nexus.kernel.holder.client import HolderLost
+
+        holder = self.holding.connected
+        if holder is None:
+            return 0
+        try:
+            return sum(held.running for held in await holder.programs())
+        except (HolderLost, TimeoutError):
+            return 0
 
     async def status(self, request: ApiRequest[None, None]) -> KernelStatus:  # noqa: ARG002 -- see above
         socket = self.host.socket

@@ -122,7 +122,8 @@ class Kernel:
         started: list[Part] = []
         try:
             store = await open_store(data_folder / DATABASE_NAME, settings.database)
-            holding = Holding(HolderPlace(str(data_folder / HOLDER_NAME)), sweeps=host.mode != "one-shot")
+            place = HolderPlace(str(data_folder / HOLDER_NAME))
+            holding = Holding(place, sweeps=host.mode != "one-shot", capacity=settings.node.bound)
             keys = Keys(data_folder, settings.secret)
             if settings.secret is not None:
                 # Another one than the folder's is told of now, and not by whoever signs in first.
@@ -136,6 +137,7 @@ class Kernel:
                 limits=limits or Limits(),
                 objects=objects,
                 own_projects=projects,
+                node=settings.node,
             )
             parts = [Accounts(store, keys, witness), AuditPart(store, witness), *(make(surroundings) for make in PARTS)]
             state = ApiState(store, Idempotency(store), witness)

@@ -15,7 +15,7 @@ from nexus.kernel.keys import Keys
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
-from nexus.kernel.settings import ObjectStore
+from nexus.kernel.settings import Node, ObjectStore
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
@@ -40,6 +40,7 @@ class Surroundings:
     limits: Limits = field(default_factory=Limits)
     objects: ObjectStore | None = None
     own_projects: Path | None = None
+    node: Node = field(default_factory=Node)
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
 

@@ -48,16 +48,35 @@ class VaultAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """What the kernel is among others: alone, a hub, or a node of one.
+
+    `host` is what others call it. `capacity` bounds how many programs a hub or a node runs.
+    """
+
+    role: Literal["standalone", "hub", "node"] = "standalone"
+    host: str = "localhost"
+    capacity: int = 16
+    hub_url: str | None = None
+
+    @property
+    def bound(self) -> int | None:
+        """How many programs may run at once; a kernel that is alone bounds none."""
+        return None if self.role == "standalone" else self.capacity
+
+
+@dataclass(frozen=True, slots=True)
 class KernelSettings:
     """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it.
 
     `database` keeps the state in the place of the file in the data folder. `vault_environment` has the VAULT_…
-    variables that the kernel signs in to its Vault with.
+    variables that the kernel signs in to its Vault with. `node` is what it is among others.
     """
 
     secret: str | None = None
     database: DatabaseAddress | None = None
     vault_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    node: Node = field(default_factory=Node)
 
     @property
     def decides(self) -> bool:

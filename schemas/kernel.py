@@ -8,8 +8,18 @@ from nexus.schemas.model import Model, StrictModel, Timestamp
 
 
 class Health(Model):
+    """`role`, `host` and `capacity` are the settings of `cluster`; `running` are the programs that the kernel has.
+
+    A hub or a node that is full `accepts` no further program.
+    """
+
     status: Literal["ok", "degraded"]
     version: str
+    role: Literal["standalone", "hub", "node"] = "standalone"
+    host: str = "localhost"
+    capacity: int = 16
+    running: int = 0
+    accepts: bool = True
 
 
 class LiveCounts(Model):

@@ -92,6 +92,12 @@ class Serve(CommandHandler[ServeArguments, OutputStream]):
         secret = context.environment.get(SECRET_VARIABLE) or None
         if secret is not None and len(secret) < LEAST_SECRET:
             raise ValidationError.because(f"{SECRET_VARIABLE} wants at least {LEAST_SECRET} characters.")
+        if context.config.get("cluster.role").value == "node" and context.config.get("cluster.hub_url").value is None:
+            raise ConfigInvalid.because(
+                "A node has a hub: cluster.hub_url (NEXUS_HUB_URL) says where.",
+                field="cluster.hub_url",
+                hint="nexus settings config set --key cluster.hub_url --value https://HUB",
+            )
         return await context.fronts.serve(
             ServeOptions(
                 host=_or(given.host, context, "serve.host"),

@@ -101,6 +101,12 @@ class HeldDriver(Driver):
 
     async def _start(self) -> None:
         spec = await self.specify()
+        async with self.holding.room(self.name):
+            position = await self._spawned(spec)
+        self._read(position)
+
+    async def _spawned(self, spec: ProgramSpec) -> int:
+        """Start the program, or start it again; return the position in its spool from which to read."""
         holder = await self.holding.holder()
         self.holding.claim(self.name)
         known = {held.name: held for held in await holder.programs()}.get(self.name)
@@ -118,7 +124,7 @@ class HeldDriver(Driver):
         except Refused as refused:
             self.holding.release(self.name)
             raise told(refused, spec) from refused
-        self._read(position)
+        return position
 
     async def resume(self) -> None:
         self.holding.claim(self.name)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING
 
 from nexus.kernel.holder.place import HolderPlace, PlaceUnsafe
@@ -25,9 +25,12 @@ class Holding:
     `sweeps` is for a kernel that takes up its sessions when it starts: one that does not cannot know whose they are.
     """
 
-    def __init__(self, place: HolderPlace, *, sweeps: bool) -> None:
+    def __init__(self, place: HolderPlace, *, sweeps: bool, capacity: int | None = None) -> None:
+        """At most `capacity` programs run at once; None bounds them not at all."""
         self.place = place
+        self.capacity = capacity
         self._sweeps = sweeps
+        self._starting = asyncio.Lock()
         self._holder: Holder | None = None
         self._connecting = asyncio.Lock()
         self._claimed: set[str] = set()
@@ -56,6 +59,23 @@ class Holding:
         if self.connected is None and not self.place.names():
             return set()
         return {held.name for held in await (await self.holder()).programs() if held.running}
+
+    @contextlib.asynccontextmanager
+    async def room(self, name: str) -> AsyncIterator[None]:
+        """Hold room for a program while it is started. Raises `ResourceUnavailable` when there is none."""
+        if self.capacity is None:
+            yield
+            return
+        async with self._starting:
+            running = {held.name for held in await (await self.holder()).programs() if held.running}
+            if len(running - {name}) >= self.capacity:
+                raise ResourceUnavailable.because(
+                    f"This node takes {self.capacity} programs, and so many run.",
+                    hint="nexus debug process list",
+                    capacity=self.capacity,
+                    retryable=True,
+                )
+            yield
 
     def claim(self, name: str) -> None:
         """Say that the program is needed."""

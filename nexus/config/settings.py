@@ -191,7 +191,11 @@ class ClusterSettings(StrictModel):
 
     role: Literal["standalone", "hub", "node"] = Field("standalone", description="Alone, a hub, or a hub's node.")
     hub_url: str | None = Field(
-        None, max_length=2048, description="A node's hub.", json_schema_extra={"variable": "NEXUS_HUB_URL"}
+        None,
+        max_length=2048,
+        pattern=r"^(https?|wss?)://[^\s/]+",
+        description="A node's hub.",
+        json_schema_extra={"variable": "NEXUS_HUB_URL"},
     )
     node_host: str = Field(
         "localhost",
@@ -203,7 +207,7 @@ class ClusterSettings(StrictModel):
         16,
         ge=1,
         le=100_000,
-        description="How many processes a node takes.",
+        description="How many programs a hub or a node runs at once.",
         json_schema_extra={"variable": "NEXUS_NODE_CAPACITY"},
     )
 

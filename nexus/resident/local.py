@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,11 +190,22 @@ class LocalKernel:
             self._data_folder,
             host,
             limits=limits,
-            settings=self._settings,
+            settings=self._with_node(),
             objects=self._objects(),
             projects=self._projects(),
             vault=self._vault(),
         )
+
+    def _with_node(self) -> "KernelSettings":
+        from nexus.kernel.settings import KernelSettings, Node
+
+        node = Node(
+            role=self._setting("cluster.role"),
+            host=self._setting("cluster.node_host"),
+            capacity=self._setting("cluster.node_capacity"),
+            hub_url=self._setting("cluster.hub_url"),
+        )
+        return replace(self._settings or KernelSettings(), node=node)
 
     def _vault(self) -> "VaultAddress | None":
         """Return where secrets are kept that are not kept here."""

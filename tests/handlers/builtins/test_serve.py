@@ -260,3 +260,26 @@ def test_the_examples_folder_serves_as_it_says() -> None:
     assert "ExecStart=" in unit
     assert "NEXUS_RESIDENT=0" in unit
     assert "nexus serve" in (examples / "Containerfile").read_text().replace('", "', " ")
+
+
+def test_what_a_node_is_stands_in_settings_and_is_refused_where_it_cannot_be(shell: Shell) -> None:
+    variables = {
+        "NEXUS_CLUSTER_ROLE": "node",
+        "NEXUS_HUB_URL": "https://hub.example",
+        "NEXUS_NODE_HOST": "one.example",
+        "NEXUS_NODE_CAPACITY": "3",
+        "NEXUS_RESIDENT": "0",
+    }
+    view = told(shell.run("nexus settings config view --category cluster", environment=variables))
+    found = {item["key"]: (item["value"], item["source"], item["origin"]) for item in view["items"]}
+    assert found == {
+        "cluster.role": ("node", "environment", "NEXUS_CLUSTER_ROLE"),
+        "cluster.hub_url": ("https://hub.example", "environment", "NEXUS_HUB_URL"),
+        "cluster.node_host": ("one.example", "environment", "NEXUS_NODE_HOST"),
+        "cluster.node_capacity": (3, "environment", "NEXUS_NODE_CAPACITY"),
+    }
+    del variables["NEXUS_HUB_URL"]
+    assert error(shell.run("nexus serve --port 0", environment=variables)) == ("CONFIG_INVALID", 2)
+    for name, wrong in (("CLUSTER_ROLE", "boss"), ("HUB_URL", "hub.example"), ("NODE_CAPACITY", "0")):
+        refused = shell.run("nexus settings config view", environment={**variables, f"NEXUS_{name}": wrong})
+        assert error(refused) == ("CONFIG_INVALID", 2), refused.stdout
