@@ -15,6 +15,7 @@ from nexus.handlers.session.streams import (
     Collected,
     StreamArguments,
     TransportArguments,
+    changed,
     client_of,
     collected,
     stream_of,
@@ -296,9 +297,9 @@ class CloseTerminal(CommandHandler[TransportArguments, SessionView]):
         ),
     )
 
-    async def execute(self, context: ExecutionContext[TransportArguments]) -> SessionView:
+    async def execute(self, context: ExecutionContext[TransportArguments]) -> Outcome[SessionView]:
         client = await client_of(context)
-        return await client.close(await terminal_of(context, client))
+        return await changed(client, await terminal_of(context, client), client.close)
 
 
 async def opened(context: ExecutionContext[Any], client: SessionClient, args: PlaceArguments, **more: Any) -> Session:

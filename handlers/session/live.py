@@ -1,5 +1,7 @@
 """Live sessions: see them, read them, write to them, end them, whatever their type."""
 
+from functools import partial
+
 from pydantic import Field
 
 from nexus.handlers.listing import ListArguments
@@ -10,6 +12,7 @@ from nexus.handlers.session.streams import (
     Collected,
     StreamArguments,
     TransportArguments,
+    changed,
     client_of,
     collected,
     interrupting,
@@ -17,7 +20,7 @@ from nexus.handlers.session.streams import (
     stream_of,
 )
 from nexus.handlers.texts import bytes_given
-from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext
+from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import OutcomeUnknown, SessionClosed
 from nexus.schemas.page import Page
 from nexus.schemas.session import (
@@ -230,9 +233,10 @@ class ResizeLiveSession(CommandHandler[ResizeArguments, SessionView]):
         Example(line=f"nexus session live resize {NEWEST} --columns 120 --rows 40", shows="A larger one", needs=OPENED),
     )
 
-    async def execute(self, context: ExecutionContext[ResizeArguments]) -> SessionView:
-        args = context.args
-        return await (await client_of(context)).resize(session_named(context, args.session), args.columns, args.rows)
+    async def execute(self, context: ExecutionContext[ResizeArguments]) -> Outcome[SessionView]:
+        args, client = context.args, await client_of(context)
+        resize = partial(client.resize, columns=args.columns, rows=args.rows)
+        return await changed(client, session_named(context, args.session), resize)
 
 
 class RestartLiveSession(CommandHandler[SessionArguments, SessionView]):
@@ -261,5 +265,6 @@ class CloseLiveSession(CommandHandler[SessionArguments, SessionView]):
     errors = SESSION_ERRORS
     examples = (Example(line=f"nexus session live close {NEWEST}", shows="End it", needs=OPENED),)
 
-    async def execute(self, context: ExecutionContext[SessionArguments]) -> SessionView:
-        return await (await client_of(context)).close(session_named(context, context.args.session))
+    async def execute(self, context: ExecutionContext[SessionArguments]) -> Outcome[SessionView]:
+        client = await client_of(context)
+        return await changed(client, session_named(context, context.args.session), client.close)

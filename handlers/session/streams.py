@@ -1,14 +1,14 @@
 """What commands that print a session's stream have in common: their flags, the stream, its bounded form."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import Field
 
 from nexus.handlers.api_errors import READING
-from nexus.schemas.command import Arguments, ExecutionContext
+from nexus.schemas.command import Arguments, ExecutionContext, Outcome
 from nexus.schemas.errors import (
     ConnectionLost,
     NexusError,
@@ -20,7 +20,7 @@ from nexus.schemas.errors import (
     ValidationError,
 )
 from nexus.schemas.model import Model
-from nexus.schemas.session import SessionId, TransportName
+from nexus.schemas.session import SessionId, SessionView, TransportName
 from nexus.sessions.access import session_client
 from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import Follow, OnStop, SessionStream, Through
@@ -103,6 +103,15 @@ def session_named(context: ExecutionContext[Any], given: SessionId | None) -> st
             "ID is missing: which session?", field="session", hint="nexus session live list", expected="SESSION ID"
         )
     return named
+
+
+async def changed(
+    client: SessionClient, session_id: str, change: Callable[[str], Awaitable[SessionView]]
+) -> Outcome[SessionView]:
+    """Change a session, and say whether that made any difference: one that is closed is not closed again."""
+    before, after = await client.view(session_id), await change(session_id)
+    same = (before.status, before.metadata) == (after.status, after.metadata)
+    return Outcome(after, change="unchanged" if same else "updated")
 
 
 def stream_of(

@@ -83,8 +83,11 @@ class UseProfile(CommandHandler[ProfileName, Profile]):
     examples = (Example(line="nexus settings profile use --name team", shows="Go to the team's", needs=WITH_TEAM),)
 
     async def execute(self, context: ExecutionContext[ProfileName]) -> Outcome[Profile]:
-        profile = await sign_ins(context).use(context.args.name)
-        return Outcome(profile, message=f"Commands go to {profile.server or 'the kernel of this machine'}.")
+        signing = sign_ins(context)
+        before = next((each.name for each in signing.list() if each.current), None)
+        profile = await signing.use(context.args.name)
+        told = f"Commands go to {profile.server or 'the kernel of this machine'}."
+        return Outcome(profile, message=told, change="unchanged" if before == profile.name else "updated")
 
 
 class DeleteProfile(CommandHandler[ProfileName, Deleted]):

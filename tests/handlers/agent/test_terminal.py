@@ -130,6 +130,8 @@ async def test_a_terminal_is_opened_typed_into_read_listed_and_closed(demo):
 async def test_the_session_that_is_named_is_the_one_and_must_be_a_terminal(demo):
     first = (await demo("agent terminal open --shell /bin/sh")).data["sessionId"]
     second = (await demo("agent terminal open --shell /bin/sh")).data["sessionId"]
+    resize = f"session live resize {first} --columns 99 --rows 33"
+    assert [(await demo(resize)).data["change"] for _ in range(2)] == ["updated", "unchanged"]
     assert (await demo(f"agent terminal close --session-id {first}")).data["sessionId"] == first
     assert (await demo("agent terminal close")).data["sessionId"] == second
     assert (await demo(f"agent terminal send x --session-id {first}")).error["code"] == "SESSION_CLOSED"
