@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from nexus.schemas.chat import Role
 from nexus.schemas.envelope import ErrorEntry
-from nexus.schemas.model import Model, StrictModel, Timestamp
+from nexus.schemas.model import MOST_WHOLE, Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 from nexus.schemas.project import Name
 from nexus.schemas.session import CallerSurroundings
@@ -86,7 +86,7 @@ class AiSettings(StrictModel):
     base_urls: dict[str, str] = Field(default_factory=dict)
     timeout: float = Field(default=300.0, gt=0, le=86_400)
     permissions: Permissions = "reject"
-    context_window: int | None = Field(default=None, ge=1)
+    context_window: int | None = Field(default=None, ge=1, le=MOST_WHOLE)
 
 
 class AiCaller(StrictModel):
@@ -148,9 +148,9 @@ class BackendChoice(StrictModel):
 class TokenUsage(Model):
     """Counted by the back end; null where it does not tell."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    context_window: int | None = None
+    input_tokens: int | None = Field(default=None, le=MOST_WHOLE)
+    output_tokens: int | None = Field(default=None, le=MOST_WHOLE)
+    context_window: int | None = Field(default=None, le=MOST_WHOLE)
 
 
 class AiMessage(Model):
@@ -173,7 +173,7 @@ class AiMessage(Model):
 class AiMessageQuery(PageQuery):
     """`offset` leaves out so many of the first."""
 
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=MOST_WHOLE)
 
 
 class NewAiMessage(StrictModel):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nexus.schemas.model import Model, StrictModel, Timestamp
+from nexus.schemas.model import MOST_WHOLE, Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 
 Fault = Literal["changed", "moved", "cut", "added", "sealed by nobody"]
@@ -44,7 +44,7 @@ class AuditVerdict(Model):
 
 
 class ExportQuery(StrictModel):
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=MOST_WHOLE)
     limit: int = Field(default=1000, ge=1, le=5000)
 
 

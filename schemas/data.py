@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from nexus.schemas.model import Model, StrictModel, Timestamp
+from nexus.schemas.model import MOST_WHOLE, Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 from nexus.schemas.project import Name
 
@@ -114,7 +114,7 @@ class Upload(Model):
 class PartsQuery(StrictModel):
     """Missing parts behind the number `after`."""
 
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=MOST_WHOLE)
     limit: int = Field(default=100, ge=1, le=1000)
 
 

@@ -27,7 +27,7 @@ class LogOptions(StrictModel):
     """
 
     file: str | None = Field(default=None, min_length=1, max_length=4096)
-    pid: int | None = Field(default=None, ge=1)
+    pid: int | None = Field(default=None, ge=1, le=2**31 - 1)
     lines: int = Field(default=50, ge=0, le=1_000_000)
     follow: bool = True
 
@@ -48,7 +48,7 @@ class LogQuery(StrictModel):
     """
 
     file: str | None = Field(default=None, min_length=1, max_length=4096)
-    pid: int | None = Field(default=None, ge=1)
+    pid: int | None = Field(default=None, ge=1, le=2**31 - 1)
     since: Timestamp | None = None
     until: Timestamp | None = None
     level: LogLevel | None = None

@@ -24,6 +24,10 @@ Timestamp = Annotated[datetime, AfterValidator(to_utc), PlainSerializer(rfc3339,
 """A moment in UTC, written as RFC 3339 with microseconds."""
 
 
+MOST_WHOLE = 2**63 - 1
+"""The largest whole number that databases and systems take; a request that has a larger one is refused."""
+
+
 class Model(BaseModel):
     """A shape on the wire. Fields are camelCase in JSON; a reader ignores fields that a newer writer added."""
 

@@ -185,7 +185,7 @@ class ConnectionFilter(StrictModel):
     id: str | None = Field(default=None, max_length=200)
     type: ConnectionType | None = None
     status: ConnectionStatus | None = None
-    pid: int | None = Field(default=None, ge=0)
+    pid: int | None = Field(default=None, ge=0, le=2**31 - 1)
     element: str | None = Field(default=None, max_length=500)
 
 
@@ -209,7 +209,7 @@ class ConnectionsStatus(Model):
 class ProcessQuery(StrictModel):
     """Without `pid`, the kernel's process and what runs below it."""
 
-    pid: int | None = Field(default=None, ge=0)
+    pid: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 Change = Literal["present", "opened", "changed", "closed"]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from nexus.schemas.envelope import ErrorEntry
-from nexus.schemas.model import Model, StrictModel
+from nexus.schemas.model import MOST_WHOLE, Model, StrictModel
 from nexus.schemas.page import Page
 from nexus.schemas.session import (
     InputAccepted,
@@ -58,9 +58,9 @@ class AttachSession(_SessionCommand):
     """
 
     type: Literal["session.attach"] = "session.attach"
-    epoch: int | None = Field(default=None, ge=1)
-    after: int | None = Field(default=None, ge=0)
-    tail: int | None = Field(default=None, ge=0)
+    epoch: int | None = Field(default=None, ge=1, le=MOST_WHOLE)
+    after: int | None = Field(default=None, ge=0, le=MOST_WHOLE)
+    tail: int | None = Field(default=None, ge=0, le=MOST_WHOLE)
     window: int | None = Field(default=None, ge=1024)
     interactive: bool = False
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from nexus.schemas.errors import ValidationError
-from nexus.schemas.model import Model, StrictModel, Timestamp
+from nexus.schemas.model import MOST_WHOLE, Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 
 TransportName = Literal["websocket", "polling", "hybrid", "local"]
@@ -67,6 +67,9 @@ class SessionView(Session):
     readers: int = 0
 
 
+Limit = Annotated[int, Field(ge=-MOST_WHOLE, le=MOST_WHOLE)]
+
+
 class CallerSurroundings(StrictModel):
     """What a program that a session starts gets of the command that opens it. Used then, never stored, never told.
 
@@ -75,7 +78,7 @@ class CallerSurroundings(StrictModel):
 
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
     umask: int = Field(default=0o077, ge=0, le=0o777)
-    limits: dict[int, tuple[int, int]] = Field(default_factory=dict)
+    limits: dict[int, tuple[Limit, Limit]] = Field(default_factory=dict)
 
 
 class NewSession(StrictModel):
@@ -113,7 +116,7 @@ class SessionInput(StrictModel):
     """Input number `number` of the client `client`, from 1: sent again, it is applied once."""
 
     client: str = Field(min_length=1, max_length=200)
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, le=MOST_WHOLE)
     data: str = Field(max_length=MOST_INPUT)
     encoding: Literal["utf-8", "base64"] = "utf-8"
 
@@ -152,7 +155,7 @@ class WindowSize(StrictModel):
 class Restart(StrictModel):
     """`epoch` is the stream that is to be restarted: where there is a newer one already, nothing is done."""
 
-    epoch: int | None = None
+    epoch: int | None = Field(default=None, le=MOST_WHOLE)
 
 
 class EventsQuery(StrictModel):
@@ -161,10 +164,10 @@ class EventsQuery(StrictModel):
     Without `after` it starts at the oldest that is kept, or with `tail` so many before the newest.
     """
 
-    epoch: int | None = Field(default=None, ge=1)
-    after: int | None = Field(default=None, ge=0)
-    tail: int | None = Field(default=None, ge=0)
-    limit: int | None = Field(default=None, ge=1)
+    epoch: int | None = Field(default=None, ge=1, le=MOST_WHOLE)
+    after: int | None = Field(default=None, ge=0, le=MOST_WHOLE)
+    tail: int | None = Field(default=None, ge=0, le=MOST_WHOLE)
+    limit: int | None = Field(default=None, ge=1, le=MOST_WHOLE)
     wait: float = Field(default=0, ge=0, le=60)
 
 

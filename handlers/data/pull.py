@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -44,9 +45,8 @@ class Partial:
         self.path = target.with_name(f".{target.name[:100]}.{sha256[:16]}.part")
         self.position = 0
         self.digest = hashlib.sha256()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with told_of(target):
-            self.descriptor = os.open(self.path, flags, 0o600)
+            self.descriptor = _own(self.path)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -102,6 +102,22 @@ class Partial:
     def close(self) -> None:
         """Let another have it."""
         os.close(self.descriptor)
+
+
+def _own(path: Path) -> int:
+    """Open a file that nobody else has, made where there is none. Raises `OSError`.
+
+    In a folder of many its name can be foretold: one that was laid ready may be somebody's own, or a second name of a
+    file that is not to be written to.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    path.unlink()
+    return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 class Pull(Transfer[Pulled]):

@@ -38,6 +38,17 @@ STATUS_BY_CODE: dict[str, int] = {
     "RATE_LIMITED": 429,
     "REQUEST_TOO_LARGE": 413,
     "REQUEST_SLOW": 408,
+    # What was asked for stands on a program, a key or a repository that there is not. The kernel is not at fault, the
+    # caller is signed in, and it does not help to ask again.
+    "AI_BACKEND_MISSING": 424,
+    "AI_KEY_MISSING": 424,
+    "AI_KEY_REFUSED": 424,
+    "AI_SIGN_IN_REQUIRED": 424,
+    "EXTRA_MISSING": 424,
+    "GIT_FAILED": 424,
+    "PROGRAM_FAILED": 424,
+    "PROGRAM_MISSING": 424,
+    "SCRIPT_INVALID": 424,
 }
 """Where the type alone says too little."""
 

@@ -32,6 +32,7 @@ SORTS = {
     "pid": lambda link: link.pid if link.pid is not None else -1,
     "process": lambda link: link.process or "",
 }
+MOST_ID_CHARACTERS = 200
 MOST_LISTENING = 200
 
 
@@ -60,7 +61,7 @@ class ConnectionOperations:
     async def view(self, request: ApiRequest[None, None]) -> Connection:
         """Return one connection. Raises `NotFound`."""
         identity = request.path["id"]
-        return _only(await self.seen.connections(ConnectionFilter(id=identity)), identity, "network")
+        return _only(await self.seen.connections(_filter(identity)), identity, "network")
 
     async def list_own(self, request: ApiRequest[ConnectionQuery, None]) -> Noted[Connection]:
         """Return a page of the kernel's connections."""
@@ -69,7 +70,7 @@ class ConnectionOperations:
     async def view_own(self, request: ApiRequest[ProcessQuery, None]) -> Connection:
         """Return one of the kernel's connections. Raises `NotFound`."""
         identity = request.path["id"]
-        return _only(await self.seen.of_kernel(ConnectionFilter(id=identity, pid=request.query.pid)), identity, "debug")
+        return _only(await self.seen.of_kernel(_filter(identity, request.query.pid)), identity, "debug")
 
     async def status(self, request: ApiRequest[ProcessQuery, None]) -> ConnectionsStatus:
         """Count the connections of the kernel, or of a process."""
@@ -101,9 +102,16 @@ def _id(link: Link) -> str:
     return link.id
 
 
+def _filter(identity: str, pid: int | None = None) -> ConnectionFilter:
+    """Return what finds one connection. No id is as long as a path may be, and none is found by its beginning."""
+    return ConnectionFilter(id=identity[:MOST_ID_CHARACTERS], pid=pid)
+
+
 def _only(scan: Scan, identity: str, namespace: str) -> Connection:
     if not scan.links:
-        raise NotFound(resource="connection", reference=identity[:200], hint=f"nexus {namespace} connection list")
+        raise NotFound(
+            resource="connection", reference=identity[:MOST_ID_CHARACTERS], hint=f"nexus {namespace} connection list"
+        )
     return scan.links[0].model()
 
 

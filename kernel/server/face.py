@@ -20,7 +20,7 @@ from nexus.kernel.api.failure import error_body, http_status, refusal_headers
 from nexus.kernel.caller import ANEW_KEY, ANONYMOUS, OPERATION_KEY, SCOPE_KEY, Caller, require
 from nexus.kernel.server.limits import RateLimit
 from nexus.kernel.server.metrics import CONTENT_TYPE, Metrics
-from nexus.kernel.server.options import ServerOptions
+from nexus.kernel.server.options import SLOWEST_BYTES, ServerOptions
 from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import (
     AuthInvalid,
@@ -259,7 +259,7 @@ class NetworkFace:
         ]
 
     def _bounded(self, exchange: Exchange, receive: Receive) -> Receive:
-        """Bound the body's size and its silences."""
+        """Bound the body's size, its silences, and its time: a byte now and then holds no connection for hours."""
         large = exchange.scope["path"].startswith(LARGE)
         limit = None if large else self._options.body_bytes
         length = exchange.headers.get(b"content-length", b"0")
@@ -268,6 +268,9 @@ class NetworkFace:
             raise RequestTooLarge(limit=limit)
         size = 0
         whole = False
+        patience = self._options.body_seconds
+        clock = asyncio.get_running_loop().time
+        begun = clock()
 
         async def bounded() -> Message:
             nonlocal size, whole
@@ -275,11 +278,11 @@ class NetworkFace:
                 # What comes now is the client's leaving, for which a poll may wait as long as it likes.
                 return await receive()
             try:
-                async with asyncio.timeout(self._options.body_seconds):
+                async with asyncio.timeout_at(patience + min(clock(), begun + size / SLOWEST_BYTES)):
                     message = await receive()
             except TimeoutError:
                 self.metrics.refused["slow"] += 1
-                raise RequestSlow(seconds=self._options.body_seconds) from None
+                raise RequestSlow(seconds=patience) from None
             if message["type"] == "http.request":
                 size += len(message.get("body", b""))
                 whole = not message.get("more_body", False)

@@ -7,6 +7,7 @@ MINUTE_RATE = 6000
 BODY_BYTES = 16 * 1024 * 1024
 HEAD_SECONDS = 15.0
 BODY_SECONDS = 30.0
+SLOWEST_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class ServerOptions:
     """`origins` are pages that may ask from a browser; without any, only this server's own may.
 
     `proxies` are addresses whose word for a client's address is taken. `body_seconds` may pass without a byte of a
-    request's body. So often as `barred_seconds` says a WebSocket's caller is looked up anew.
+    request's body, and for all of it no more than that beside what its bytes take at `SLOWEST_BYTES` a second. So often
+    as `barred_seconds` says a WebSocket's caller is looked up anew.
     """
 
     origins: frozenset[str] = field(default_factory=frozenset)

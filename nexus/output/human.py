@@ -53,7 +53,7 @@ def render_human(envelope: dict[str, Any], screen: Screen, *, table: bool) -> by
             console.print(part, soft_wrap=True)
     else:
         if envelope["message"]:
-            console.print(Text(safe(envelope["message"]), style="green"), soft_wrap=True)
+            console.print(Text(_line(envelope["message"]), style="green"), soft_wrap=True)
         console.print(_data(envelope["data"], table=table))
     return buffer.getvalue().encode()
 
@@ -62,15 +62,15 @@ def _error(envelope: dict[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for entry in envelope["errors"]:
         line = Text("Error: ", style="bold red")
-        line.append(safe(entry["message"]), style="default")
+        line.append(_line(entry["message"]), style="default")
         line.append(f"  [{entry['code']}]", style="dim")
         parts.append(line)
         details = entry["details"]
         for label, key in ("Did you mean", "suggestions"), ("There are", "available"):
             if details.get(key):
-                parts.append(Text(f"{label}: {safe(', '.join(map(str, details[key])))}"))
+                parts.append(Text(f"{label}: {_line(', '.join(map(str, details[key])))}"))
         if details.get("hint"):
-            parts.append(Text(f"Try: {safe(str(details['hint']))}", style="cyan"))
+            parts.append(Text(f"Try: {_line(str(details['hint']))}", style="cyan"))
     return parts
 
 
@@ -84,6 +84,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
         return safe(", ".join(map(str, value)))
     return safe(json.dumps(value, ensure_ascii=False, default=str)) if value not in ({}, []) else ""
+
+
+def _line(value: Any) -> str:
+    """Write a value on one line: no name of a file may look like another row, or like an error of ours."""
+    return _cell(value).replace("\n", "\\n")
 
 
 def _data(data: Any, *, table: bool) -> RenderableType:
@@ -105,13 +110,13 @@ def _rows(items: list[Any]) -> RenderableType:
     if not items:
         return Text("Nothing found.", style="dim")
     if not all(isinstance(item, dict) for item in items):
-        return Group(*(Text(_cell(item)) for item in items))
+        return Group(*(Text(_line(item)) for item in items))
     names = [name for name in items[0] if any(_cell(item.get(name)) for item in items)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names[:_MOST_COLUMNS]:
         table.add_column(name, overflow="fold")
     for item in items:
-        table.add_row(*(Text(_cell(item.get(name))) for name in names[:_MOST_COLUMNS]))
+        table.add_row(*(Text(_line(item.get(name))) for name in names[:_MOST_COLUMNS]))
     return table
 
 

@@ -48,8 +48,11 @@ def _writable(value: Any) -> Any:
 
 def _json_for_people(envelope: Envelope, screen: Screen) -> bytes:
     import json
+    import re
 
     text = json.dumps(plain(envelope), indent=2, ensure_ascii=False, default=str)
+    # JSON lets these stand as they are, and a terminal takes them for commands.
+    text = re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
     if not screen.colour:
         return text.encode() + b"\n"
     from nexus.output.human import highlighted_json

@@ -208,7 +208,7 @@ async def test_a_repository_is_cloned_into_a_new_or_empty_folder_only(
 
 async def test_a_clone_that_fails_leaves_nothing(api: httpx.AsyncClient, data_folder: Path, tmp_path: Path) -> None:
     answer = await api.post("/api/projects", json={"name": "X", "gitUrl": str(tmp_path / "none")})
-    error = refusal(answer, 502, "GIT_FAILED")
+    error = refusal(answer, 424, "GIT_FAILED")
     assert "none" in error["message"]
     assert os.listdir(data_folder / "projects") == []
     assert (await api.get("/api/projects")).json()["items"] == []

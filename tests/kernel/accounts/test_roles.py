@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
 import websockets
+from starlette.routing import Route
 
 from nexus.kernel.accounts import tokens
 from nexus.kernel.api.endpoint import Endpoint
@@ -45,17 +47,28 @@ def test_what_covers_what() -> None:
         assert not covers([narrow], wide)
 
 
-async def test_every_route_is_denied_to_who_is_nobody_and_to_who_has_no_role(server: Running) -> None:
-    """Every route times every role, by the registry."""
+NAMESPACES = ("agent", "ai", "session", "data", "pipeline", "network")
+READS = [f"{namespace}.*.{action}" for namespace in NAMESPACES for action in ("list", "view")]
+ROLES = {
+    "viewer": [*READS, "agent.file.browse", "agent.file.read"],
+    "member": [f"{namespace}.*" for namespace in NAMESPACES],
+    "admin": ["*"],
+}
+OPEN_ROUTES = {"/openapi.json", "/oauth/device_authorization", "/oauth/token", "/device"}
+"""What anyone may ask, beside the operations that say so."""
+
+
+async def test_every_route_lets_in_whom_it_should_and_nobody_else(server: Running) -> None:
+    """Every route times every role, as the app has them: a new one is held to this too."""
     nobody, plain = server.client(), await server.signed_in("plain")
-    viewer = await server.signed_in("viewer-1", "viewer")
+    signed = {role: await server.signed_in(f"{role}-1", role) for role in ROLES}
     asked = 0
     for route in server.kernel.app.routes:
         if not isinstance(getattr(route, "app", None), Endpoint):
             continue
-        path = route.path.replace("{id}", "x").replace("{role}", "x").replace("{message}", "x")
+        path = re.sub(r"\{[^}]+\}", "x", route.path)
         for method, operation in route.app.operations.items():
-            if operation.access == "public":
+            if operation.access == "public" or operation.operation_id == "debug.kernel.stop":
                 continue
             asked += 1
             refusal(await nobody.request(method, path), 401, "AUTHENTICATION_REQUIRED")
@@ -64,16 +77,33 @@ async def test_every_route_is_denied_to_who_is_nobody_and_to_who_has_no_role(ser
             refused = await plain.request(method, path)
             # Of a session that is not there, nothing can be granted.
             assert refused.status_code in (403, 404), (method, path, refused.text)
-            allowed = any(matches(pattern, operation.operation_id) for pattern in VIEWER)
-            if not allowed:
-                assert (await viewer.request(method, path)).status_code in (403, 404)
-            elif method == "GET":
-                assert (await viewer.request(method, path)).status_code not in (401, 403)
-    assert asked > 60
+            for role, patterns in ROLES.items():
+                told = await signed[role].request(method, path)
+                if any(matches(pattern, operation.operation_id) for pattern in patterns):
+                    assert told.status_code not in (401, 403), (role, method, path, told.text)
+                else:
+                    assert told.status_code in (403, 404), (role, method, path, told.text)
+                assert told.status_code < 500, (role, method, path, told.text)
+    assert asked > 100
+    for role in ("viewer", "member"):
+        refusal(await signed[role].post("/api/debug/kernel/stop", json={}), 403, "PERMISSION_DENIED")
 
 
-READS = [f"{n}.*.{a}" for n in ("agent", "ai", "session", "data", "pipeline", "network") for a in ("list", "view")]
-VIEWER = [*READS, "agent.file.browse", "agent.file.read"]
+async def test_a_route_that_is_no_operation_lets_nobody_in_either(server: Running) -> None:
+    nobody, plain = server.client(), await server.signed_in("plain")
+    asked = 0
+    for route in server.kernel.app.routes:
+        if isinstance(getattr(route, "app", None), Endpoint) or not isinstance(route, Route):
+            continue
+        if route.path in OPEN_ROUTES:
+            continue
+        asked += 1
+        path = re.sub(r"\{[^}]+\}", "x", route.path)
+        for client in (nobody, plain):
+            for method in ("GET", "POST", "PUT", "DELETE"):
+                told = await client.request(method, path)
+                assert told.status_code in (401, 403, 404, 405), (method, path, told.text)
+    assert asked >= 3
 
 
 async def test_a_role_that_is_granted_or_revoked_counts_at_once(server: Running) -> None:

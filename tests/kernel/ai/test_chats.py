@@ -77,7 +77,7 @@ async def test_the_callers_key_is_kept_nowhere(api: httpx.AsyncClient, data_fold
 async def test_without_a_key_the_message_is_refused_and_not_kept(api: httpx.AsyncClient) -> None:
     session = await open_chat(api, "anthropic")
     refused = await api.post(f"/api/ai/sessions/{session}/messages", json={"content": "Hi"})
-    error = refusal(refused, 401, "AI_KEY_MISSING")
+    error = refusal(refused, 424, "AI_KEY_MISSING")
     assert "ANTHROPIC_API_KEY" in error["details"]["hint"]
     assert await history(api, session) == []
 

@@ -83,3 +83,30 @@ async def test_two_operations_never_share_a_place_or_an_id(kernel: Kernel) -> No
     for pair in ((operation, operation), (operation, twice)):
         with pytest.raises(ValueError, match="declared twice"):
             application(pair, (), state)
+
+
+async def test_a_request_has_no_number_that_a_database_or_a_system_cannot_take(api: httpx.AsyncClient) -> None:
+    document = await document_of(api)
+    unbounded: set[str] = set()
+    known: set[str] = set()
+
+    def look(node: Any, place: str) -> None:
+        if isinstance(node, list):
+            for each in node:
+                look(each, place)
+        if not isinstance(node, dict):
+            return
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        if name and name not in known:
+            known.add(name)
+            look(document["components"]["schemas"][name], name)
+        if node.get("type") == "integer" and not {"maximum", "exclusiveMaximum", "enum", "const"} & node.keys():
+            unbounded.add(place)
+        for key, value in node.items():
+            look(value, f"{place}.{key}")
+
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            look([each["schema"] for each in told["parameters"]], f"{method} {path}")
+            look(told.get("requestBody", {}), f"{method} {path}")
+    assert unbounded == set()

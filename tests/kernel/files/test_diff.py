@@ -135,7 +135,7 @@ async def test_without_git_two_paths_are_compared_all_the_same(tmp_path: Path) -
         told = answer(await diff(api, project, "a", base="b"))["diff"]
         assert told == "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n-2\n-end\n+1\n+end\n\\ No newline at end of file\n"
         refused = await api.post("/api/projects", json={"name": "x", "gitUrl": "/somewhere"})
-        assert "Install git" in refusal(refused, 502, "GIT_FAILED")["details"]["hint"]
+        assert "Install git" in refusal(refused, 424, "GIT_FAILED")["details"]["hint"]
     await kernel.close()
 
 

@@ -130,23 +130,20 @@ TRAVERSALS = (
 )
 
 
-async def test_no_path_parameter_leads_out(server: Running) -> None:
+async def test_no_path_to_a_file_leads_out(server: Running, tmp_path: Path) -> None:
+    """In a query and in a body; test_schemathesis has those in paths."""
     admin = await server.signed_in("root", "admin")
     project = await make_project(server.owner)
-    for route in server.kernel.app.routes:
-        if not isinstance(getattr(route, "app", None), Endpoint) or "{" not in route.path:
-            continue
-        attempt = TRAVERSALS[2]
-        path = route.path.replace("{id}", attempt).replace("{role}", attempt).replace("{message}", attempt)
-        for method in {"GET", "DELETE"} & route.app.operations.keys():
-            told = await admin.request(method, path)
-            assert told.status_code in (404, 405, 409, 422), (method, path, told.text)
-            assert "root:" not in told.text
     for attempt in TRAVERSALS:
         query = {"projectId": project["id"], "path": attempt}
-        told = await admin.get("/api/files/content", params=query)
-        assert told.status_code in (404, 422), told.text
-        assert "root:" not in told.text
+        for place in ("content", "tree", "diff"):
+            told = await admin.get(f"/api/files/{place}", params=query)
+            assert told.status_code in (404, 422), (place, attempt, told.text)
+            assert "root:" not in told.text
+        await admin.post("/api/files/content", json={**query, "content": "written"})
+    made = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"written"]
+    # What only looks like a climb is a name as any other.
+    assert {path.parent for path in made} == {Path(project["contentPath"])}
 
 
 async def test_what_is_sent_begins_no_line_and_no_header_of_its_own(server: Running) -> None:
@@ -162,6 +159,92 @@ async def test_what_is_sent_begins_no_line_and_no_header_of_its_own(server: Runn
     assert answer(await server.owner.get("/api/audit/verify"))["intact"]
 
 
+async def test_bytes_are_given_to_signed_urls_alone_and_to_no_name_that_climbs(server: Running) -> None:
+    admin = await server.signed_in("root", "admin")
+    for rest in (
+        "bytes/../../secret.key",
+        "bytes/%2e%2e%2f%2e%2e%2fsecret.key",
+        "parts/..%2f..%2fx/1",
+        "bytes//etc/passwd",
+    ):
+        for method in ("GET", "PUT"):
+            told = await admin.request(method, f"/blobs/{rest}", params={"expires": "99999999999", "signature": "x"})
+            assert told.status_code in (403, 404, 405), (method, rest, told.text)
+        told = await raw(server, f"GET /blobs/{rest} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        assert told.split()[1] in (b"403", b"404")
+
+
+async def test_a_name_that_is_told_in_a_header_makes_no_header(server: Running) -> None:
+    anna = await server.signed_in("anna", "member")
+    for filename in ("a\r\nset-cookie: x=y", "a\nb", "a\0b", "../../etc/passwd", "a/b", ""):
+        body = {"name": "x", "filename": filename, "size": 0}
+        refusal(await anna.post("/api/data/datasets/uploads", json=body), 422, "VALIDATION_ERROR")
+    for number, filename in enumerate(('a";x="b', "größe.csv", "a%0d%0ab", "..", "\u2028x", "\u202etxt.exe")):
+        upload = answer(
+            await anna.post("/api/data/datasets/uploads", json={"name": f"n{number}", "filename": filename, "size": 1}),
+            201,
+        )
+        assert (await anna.put(upload["parts"][0]["url"], content=b"x")).status_code == 200
+        digest = {"sha256": hashlib.sha256(b"x").hexdigest()}
+        made = answer(await anna.post(f"/api/data/datasets/uploads/{upload['id']}/complete", json=digest))
+        download = answer(await anna.get(f"/api/data/datasets/{made['id']}/download"))
+        got = await anna.get(download["url"])
+        assert got.content == b"x"
+        told = got.headers["content-disposition"]
+        assert told.startswith("attachment")
+        assert told.isascii()
+        assert told.count('"') in (0, 2), told
+        assert "set-cookie" not in got.headers
+
+
+async def test_a_request_id_is_a_plain_word_or_another_is_made(server: Running) -> None:
+    for given in ("x" * 201, "\x7f", "é", "a\tb", ""):
+        told = await server.client().get("/health", headers={"x-request-id": given.encode("latin-1")})
+        assert told.headers["x-request-id"].startswith("req_"), given
+        assert server.log[-1]["requestId"].startswith("req_")
+    smuggled = b"GET /health HTTP/1.1\r\nhost: x\r\nx-request-id: a\r\n b\r\nset-cookie: c\0d\r\n\r\n"
+    assert (await raw(server, smuggled)).startswith(b"HTTP/1.1 400")
+
+
+async def test_what_is_nested_deep_or_has_a_large_head_is_refused(server: Running) -> None:
+    anna = await server.signed_in("anna", "member")
+    for deep in ("[" * 100_000, '{"a":' * 100_000, '{"name":' + "[" * 100_000 + "]" * 100_000 + "}"):
+        refused = await anna.post("/api/projects", content=deep, headers={"content-type": "application/json"})
+        assert refused.status_code == 422, refused.text
+    token = anna.headers["authorization"]
+    url = server.url.replace("http", "ws") + "/kernel"
+    async with websockets.connect(url, additional_headers={"authorization": token}, proxy=None) as connection:
+        await connection.send('{"type":' + "[" * 100_000)
+        told = json.loads(await asyncio.wait_for(connection.recv(), 30))
+        assert told["error"]["type"] in ("validation", "parse"), told
+    head = b"GET /health HTTP/1.1\r\nhost: x\r\n"
+    for large in (head + b"a: " + b"x" * 200_000 + b"\r\n\r\n", head + b"a: b\r\n" * 50_000 + b"\r\n"):
+        told = await raw(server, large)
+        assert not told.startswith(b"HTTP/1.1 2"), told[:100]
+    answer(await server.client().get("/health"))
+
+
+async def test_a_body_that_drips_is_cut(tmp_path: Path) -> None:
+    """Each byte comes in time, and all of them never would."""
+    async with running(tmp_path / "data", body_seconds=1.0) as server:
+        await server.user("anna", "member")
+        token = (await server.login("anna"))["accessToken"]
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = "POST /api/projects HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n"
+        writer.write(f"{head}authorization: Bearer {token}\r\n\r\n".encode())
+
+        async def drip() -> None:
+            while True:
+                writer.write(b" ")
+                await asyncio.sleep(0.1)
+
+        dripping = asyncio.create_task(drip())
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 408")
+        dripping.cancel()
+        writer.close()
+
+
 async def test_a_token_in_a_url_is_refused_and_not_written_down(server: Running) -> None:
     anyone = server.client()
     for name in ("access_token", "token", "api_key", "Authorization"):
@@ -169,6 +252,11 @@ async def test_a_token_in_a_url_is_refused_and_not_written_down(server: Running)
         refusal(refused, 422, "VALIDATION_ERROR")
         assert "very-secret" not in refused.text
     await anyone.get("/api/projects", params={"filter": "very-secret"})
+    url = server.url.replace("http", "ws") + "/kernel?access_token=very-secret"
+    with pytest.raises(websockets.InvalidStatus) as refusing:
+        async with websockets.connect(url, proxy=None):
+            pass
+    assert refusing.value.response.status_code == 422
     assert "very-secret" not in json.dumps(server.log)
 
 
