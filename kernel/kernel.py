@@ -37,14 +37,15 @@ from nexus.kernel.sessions.driver import DriverFactory
 from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
 from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
-from nexus.kernel.store.failures import told_as_storage
+from nexus.kernel.store.failures import storage_error, told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
 from nexus.kernel.terminals.part import Terminals
-from nexus.schemas.errors import ConfigInvalid
+from nexus.schemas.errors import ConfigInvalid, StorageReadOnly, ValidationError
 from nexus.schemas.kernel import LiveCounts
+from nexus.schemas.regular import is_utf8
 from nexus.sessions.local import SessionHost
 from nexus.sessions.types import SessionType
 
@@ -183,8 +184,18 @@ class Kernel:
 
 
 def _own(data_folder: Path, host: KernelHost) -> Ownership:
+    if not is_utf8(str(data_folder)):
+        raise ValidationError.because(
+            "The data folder's path is no UTF-8, which no answer could tell of.",
+            hint="Set NEXUS_HOME to a folder with another name.",
+        )
     with told_as_storage(data_folder):
-        data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, data_folder) or StorageReadOnly(
+                path=str(data_folder), reason=error.strerror
+            ) from error
         refuse_network(data_folder)
         return acquire(data_folder, host.socket)
 

@@ -39,3 +39,12 @@ def expect_regular(path: Path) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise OSError(errno.EINVAL, "It is no regular file", str(path))
+
+
+def is_utf8(path: str) -> bool:
+    """Say whether a path can be told of in JSON: what the system gives may hold any bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """The configuration file: every setting in it is held against its type, and a fault is told with line and column."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class ConfigFile:
         """Return what the file sets of a category. Raises `ConfigInvalid`."""
         if self._content is None:
             text = self._text()
-            if not text and self._named and not self.path.exists():
+            if not text and self._named and not os.path.exists(self.path):
                 raise ConfigInvalid.because(
                     f"There is no configuration file {self.path}.",
                     path=str(self.path),

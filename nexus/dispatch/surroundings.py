@@ -1,5 +1,6 @@
 """What one command works with: its request id, configuration, selections and API, from flags and environment."""
 
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -259,7 +260,7 @@ def configuration_of(runtime: Runtime, call: Call, flags: GlobalFlags) -> TomlCo
 
     def profile() -> tuple[str, Mapping[str, Any]]:
         name = flags.profile or call.environment.get("NEXUS_PROFILE")
-        if not name and not (runtime.folders.config / "profiles.json").exists():
+        if not name and not os.path.exists(runtime.folders.config / "profiles.json"):
             # Most have one kernel: what reads profiles is not imported for them.
             return LOCAL_PROFILE, {}
         profiles = profiles_of(runtime, call, flags)

@@ -46,13 +46,13 @@ def told_fault(fault: Exception, *, printed: bool) -> int:
     if printed:
         tell(envelope("internal", "INTERNAL_ERROR", sentence, INTERNAL_STATUS, ""))
         return INTERNAL_STATUS
-    return told("internal", "INTERNAL_ERROR", sentence, INTERNAL_STATUS)
+    return told("internal", "INTERNAL_ERROR", sentence, INTERNAL_STATUS, "nexus doctor")
 
 
 def told_unwritable(reason: str) -> int:
     """Say on stderr that stdout takes no more, and return the exit status."""
     sentence = f"stdout cannot be written to: {reason}."
-    tell(envelope("backend", "OUTPUT_FAILED", sentence, BACKEND_STATUS, ""))
+    tell(envelope("backend", "OUTPUT_FAILED", sentence, BACKEND_STATUS, "Give it a stdout that takes what it prints."))
     return BACKEND_STATUS
 
 
@@ -79,7 +79,7 @@ def told(kind: str, code: str, sentence: str, status: int, hint: str = "") -> in
 
 def internal(reason: str) -> bytes:
     """Return the envelope of a fault that kept the dispatcher from answering."""
-    content = envelope("internal", "INTERNAL_ERROR", f"Nexus failed inside: {reason}", INTERNAL_STATUS, "")
+    content = envelope("internal", "INTERNAL_ERROR", f"Nexus failed inside: {reason}", INTERNAL_STATUS, "nexus doctor")
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 

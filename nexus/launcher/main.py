@@ -136,10 +136,13 @@ class Command:
         elif ending == REFUSED:
             raise Unavailable(exchange.reason.decode("utf-8", "replace"), fatal=True)
         elif ending == SILENT:
+            from nexus.launcher.starter import Starter
+
             raise Unavailable(
                 f"The resident at {self.places.socket} takes commands and does not answer.",
                 code="OUTCOME_UNKNOWN" if exchange.printed or self.again else "RESIDENT_UNAVAILABLE",
                 fatal=True,
+                hint=Starter(self.places, self.site).hint(),
             )
         elif ending == LOST:
             if exchange.holds_terminal and not exchange.asked.number:

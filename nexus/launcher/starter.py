@@ -88,8 +88,13 @@ class Starter:
         return Unavailable(
             f"The resident (pid {pid}) holds {self.owner_lock} and does not answer. Its log is {self.log}.",
             fatal=True,
-            hint=f"kill {pid}",
+            hint=f"kill -9 {pid}",
         )
+
+    def hint(self) -> str:
+        """Return what ends an owner that is there and hears nothing any more."""
+        record = read_record(self.owner_lock)
+        return f"kill -9 {record.pid}" if record and self.owned() else ""
 
     def owned(self) -> bool:
         """Say whether a living process holds these places."""

@@ -35,6 +35,14 @@ class ResidentUnavailable(BackendError):
     hint = "NEXUS_RESIDENT=0 runs a command without it."
 
 
+class OutputFailed(BackendError):
+    """stdout cannot be written to: it is closed, or its disk is full. The error is on stderr."""
+
+    code = "OUTPUT_FAILED"
+    sentence = "stdout cannot be written to: {reason}."
+    hint = "Give it a stdout that takes what it prints."
+
+
 class OutcomeUnknown(BackendError):
     """The connection ended after a write was sent and before it was answered, and it cannot be told which."""
 

@@ -144,7 +144,7 @@ class Home:
                 if end is not None:
                     end.close()
         for lock in self.path.rglob("resident-*.lock"):
-            with lock.open("r+") as file:
+            with lock.open("r+", errors="surrogateescape") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     continue

@@ -58,3 +58,41 @@ def test_stdin_has_its_names_and_other_descriptors_are_the_callers_alone(home: A
     refused = json.loads(home.shell(line, "d", "/dev/fd/7").stdout)["errors"][0]
     assert refused["code"] == "INPUT_INVALID"
     assert refused["details"]["hint"] == "nexus agent project create --input - < /dev/fd/7"
+
+
+@pytest.mark.parametrize("resident", ["1", "0"])
+@pytest.mark.parametrize("where", ["below a file", "beyond the longest name", "no UTF-8", "below /proc", "of another"])
+def test_a_home_that_cannot_be_is_told_and_what_needs_none_of_it_still_answers(
+    home: Any, tmp_path: Path, where: str, resident: str
+) -> None:
+    (tmp_path / "file").touch()
+    places = {
+        "below a file": tmp_path / "file",
+        "beyond the longest name": tmp_path / ("x" * 300),
+        "no UTF-8": tmp_path / os.fsdecode(b"\xff"),
+        "below /proc": Path("/proc/nexus"),
+        "of another": tmp_path / "foreign",
+    }
+    if where == "of another":
+        places[where].mkdir(mode=0)
+    if where in ("no UTF-8", "of another"):
+        # A resident starts there, and ends with the test.
+        home.path = places[where]
+    environment = home.env(NEXUS_HOME=str(places[where]), NEXUS_RESIDENT=resident)
+    assert home.run("version", env=environment).status == 0
+    if where == "of another" and os.geteuid() == 0:
+        return
+    answered = home.run("agent", "project", "create", "--name", "x", env=environment)
+    assert answered.code in ("STORAGE_READ_ONLY", "CONFIG_INVALID", "VALIDATION_ERROR"), answered
+
+
+def test_a_folder_whose_name_is_no_text_is_told_where_an_answer_would_tell_of_it(home: Any, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    assert home.run("agent", "project", "list", cwd=folder).status == 0
+    for words in (
+        ("agent", "project", "create", "--name", "x", "--content-path", "."),
+        ("settings", "audit", "export", "--to", "audit.json"),
+    ):
+        assert home.run(*words, cwd=folder).code == "VALIDATION_ERROR"
+    assert not list(folder.iterdir())
