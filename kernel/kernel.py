@@ -23,7 +23,8 @@ from nexus.kernel.files.files import Files
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import Environment, KernelHost, together
-from nexus.kernel.keys import Keys
+from nexus.kernel.keys import Keyring, Keys
+from nexus.kernel.mark import hold_marked, leave_mark, marked
 from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.processes.part import Processes
@@ -43,7 +44,7 @@ from nexus.kernel.store.ownership import Ownership, acquire
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
 from nexus.kernel.terminals.part import Terminals
-from nexus.schemas.errors import ConfigInvalid, StorageReadOnly, ValidationError
+from nexus.schemas.errors import StorageReadOnly, ValidationError
 from nexus.schemas.kernel import LiveCounts
 from nexus.schemas.regular import is_utf8
 from nexus.sessions.local import SessionHost
@@ -95,7 +96,7 @@ class Kernel:
         self._parts = parts
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 -- what a kernel is opened with is told by name
         cls,
         data_folder: Path,
         host: KernelHost,
@@ -104,14 +105,16 @@ class Kernel:
         settings: KernelSettings | None = None,
         objects: ObjectStore | None = None,
         projects: Path | None = None,
+        *,
         vault: VaultAddress | None = None,
+        keyring: Keyring | None = None,
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
         `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
         `projects` is the folder for those of projects that have none of their own, left out one in the data folder.
         `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here,
-        and `vault` where secrets are.
+        and `vault` where secrets are. A `keyring` keeps the kernel's own secret, where it can.
         The state is in a file in the folder, or where the `settings` say; sessions, their events and the programs
         behind them are this kernel's own.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
@@ -126,12 +129,13 @@ class Kernel:
             place = HolderPlace(str(data_folder / HOLDER_NAME))
             holding = Holding(place, sweeps=host.mode != "one-shot", capacity=settings.node.bound)
             keys = Keys(data_folder, settings.secret)
+            mark = await marked(store)
+            await keys.load(keyring, chooses=mark is None)
             if settings.secret is not None:
                 # Another one than the folder's is told of now, and not by whoever signs in first.
                 keys.key("tokens")
-            witness = Witness(store, Chain(keys))
-            if settings.database is not None:
-                await _refuse_other_secret(store, witness.chain)
+            witness = Witness(store, Chain(keys, lambda connection: leave_mark(connection, keys)))
+            await hold_marked(store, keys, witness.chain, mark, shared=settings.database is not None)
             around = environment or least_environment()
             surroundings = Surroundings(
                 *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys, data_folder, vault)),
@@ -198,16 +202,6 @@ def _own(data_folder: Path, host: KernelHost) -> Ownership:
             ) from error
         refuse_network(data_folder)
         return acquire(data_folder, host.socket)
-
-
-async def _refuse_other_secret(store: Store, chain: Chain) -> None:
-    # Another secret would refuse the sign-ins of the others' and seal the audit chain as none of them can verify.
-    if not await store.read(chain.fits):
-        raise ConfigInvalid.because(
-            f"Kernels that share {store.name} share a secret, and it was written to under another.",
-            field="NEXUS_SECRET",
-            hint="Give each of them the same NEXUS_SECRET.",
-        )
 
 
 async def _close(parts: Sequence[Part], store: Store | None, ownership: Ownership) -> None:

@@ -8,7 +8,7 @@ was cut at its end be given a head.
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,10 +36,11 @@ def seal_of(key: bytes, seq: int, digest: bytes) -> bytes:
 
 
 class Chain:
-    """Appends records. Every append is part of the transaction that it is given."""
+    """Appends records. Every append is part of the transaction that it is given; so is `begun`, with the first."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, begun: Callable[[Connection], object] = lambda _connection: None) -> None:
         self._keys = keys
+        self._begun = begun
         self._key: bytes | None = None
 
     @property
@@ -64,6 +65,8 @@ class Chain:
         connection.execute(_RECORD, {"seq": seq, "record": record, "hash": digest})
         head = {"seq": seq, "hash": digest, "seal": seal_of(self.key, seq, digest)}
         connection.execute(_FIRST if row is None else _NEXT, head)
+        if row is None:
+            self._begun(connection)
         return seq
 
 

@@ -103,12 +103,3 @@ secrets = Table(
     Column("source", JSON),
 )
 """Values by name, encrypted by a key that is not in the database."""
-
-seals = Table(
-    "seals",
-    metadata,
-    Column("purpose", Text, primary_key=True),
-    Column("mark", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-)
-"""What tells the kernel's own secret from any other: a mark of its key for each purpose, written once."""

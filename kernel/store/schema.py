@@ -198,6 +198,15 @@ audit_head = Table(
 )
 """Where the chain ends: one row."""
 
+seals = Table(
+    "seals",
+    metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+"""What tells the kernel's own secret from any other: a mark of its key for each purpose, written once."""
+
 blobs = Table(
     "blobs",
     metadata,

@@ -57,6 +57,9 @@ class RuntimeSettings(StrictModel):
     idle: Seconds = Field(
         900.0, description="Seconds without a command or a session after which the resident process ends."
     )
+    keyring: bool = Field(
+        True, description="Keep the kernel's own secret in the keyring of your desktop, where it has one at first."
+    )
 
 
 class SessionSettings(StrictModel):

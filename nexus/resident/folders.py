@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nexus.places import Places
+
+if TYPE_CHECKING:
+    from nexus.credentials.desktop import DesktopKeyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,16 @@ class Folders:
     def of(cls, places: Places) -> Self:
         """Return the folders of places."""
         return cls(Path(places.config), Path(places.state), Path(places.data))
+
+    def keyring(self, environment: Mapping[str, str]) -> "DesktopKeyring":
+        """Return the keyring for the kernel's own secret, where the settings want that.
+
+        NEXUS_HOME has all that is Nexus's below it: nothing new of it is put elsewhere.
+        """
+        from nexus.credentials.desktop import DesktopKeyring
+
+        is_home = (self.config.name, self.data.name) == ("config", "data") and self.config.parent == self.data.parent
+        return DesktopKeyring(environment, takes_new=not is_home and bool(self.setting("runtime.keyring", environment)))
 
     def setting(self, key: str, environment: Mapping[str, str]) -> Any:
         """Return a setting of this process's own; of a file that cannot be read, whoever runs a command is told."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nexus.call import Call
     from nexus.kernel.host import KernelHost
     from nexus.kernel.kernel import Kernel
+    from nexus.kernel.keys import Keyring
     from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
     from nexus.schemas.front import ServeOptions
     from nexus.schemas.kernel import LiveCounts
@@ -34,7 +35,7 @@ class LocalKernel:
     """One a process. Nothing of the kernel is imported, and nothing opened, before the first call.
 
     `host` is asked for the kernel's host each time that the data folder is about to be owned, and `setting` for how
-    much the kernel keeps.
+    much the kernel keeps. `keyring` returns the one that may keep the kernel's own secret.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class LocalKernel:
         data_folder: Path,
         host: "Callable[[], Awaitable[KernelHost]]",
         setting: "Callable[[str], Any]",
+        keyring: "Callable[[], Keyring]",
     ) -> None:
         self._data_folder = data_folder
         self._host = host
         self._setting = setting
+        self._keyring = keyring
         self._opening = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._owner: Path | None = None
@@ -194,6 +197,7 @@ class LocalKernel:
             objects=self._objects(),
             projects=self._projects(),
             vault=self._vault(),
+            keyring=self._keyring(),
         )
 
     def _with_node(self) -> "KernelSettings":

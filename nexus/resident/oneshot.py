@@ -37,6 +37,7 @@ from nexus.schemas.errors import ReaderGone, ValidationError
 from nexus.schemas.stream import Printed
 
 if TYPE_CHECKING:
+    from nexus.credentials.desktop import DesktopKeyring
     from nexus.dispatch.runtime import Runtime
     from nexus.kernel.host import OneShotHost
     from nexus.resident.door import Door
@@ -97,7 +98,10 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     def setting(key: str) -> object:
         return folders.setting(key, os.environ)  # noqa: TID251 -- a process of one caller
 
-    kernel = LocalKernel(folders.data, host, setting)
+    def keyring() -> "DesktopKeyring":
+        return folders.keyring(os.environ)  # noqa: TID251 -- a process of one caller
+
+    kernel = LocalKernel(folders.data, host, setting, keyring)
     runtime = Runtime(kernel, folders, CommandFronts)
     kernel.brings = partial(bring_sessions, runtime.plugins)
     stdout = ProcessOutput(private, is_terminal=os.isatty(private))

@@ -68,7 +68,10 @@ class Resident:
         self._connections: set[Connection] = set()
         self._host = ResidentHost(Path(places.socket), self._commands, self.end)
         self._kernel = LocalKernel(
-            self._folders.data, self._as_host, lambda key: self._folders.setting(key, environment)
+            self._folders.data,
+            self._as_host,
+            lambda key: self._folders.setting(key, environment),
+            lambda: self._folders.keyring(environment),
         )
         self._web = WebFace(self._kernel.app)
         self._runtime: Runtime | None = None

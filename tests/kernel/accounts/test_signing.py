@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import jwt
@@ -233,6 +235,9 @@ async def test_a_new_secret_signs_everybody_out(tmp_path: Path) -> None:
         token = (await server.login("anna"))["accessToken"]
         assert jwt.get_unverified_header(token)["alg"] == "HS256"
     (tmp_path / "data" / "secret.key").unlink()
+    # On purpose: who only lost it is told so.
+    with closing(sqlite3.connect(tmp_path / "data" / "nexus.db")) as database, database:
+        database.execute("DELETE FROM seals")
     async with running(tmp_path / "data") as server:
         refusal(await server.client(token).get("/api/projects"), 401, "AUTHENTICATION_INVALID")
         await server.login("anna")
