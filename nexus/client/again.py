@@ -14,6 +14,7 @@ LONGEST_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 60.0
 """A server that wants to be left alone for longer is told of, not waited for."""
 
+HTTP_ERROR = 400
 AGAIN = frozenset({429, 502, 503, 504})
 """What a server that is there for others, or will be again, answers."""
 
@@ -33,6 +34,9 @@ class AgainWay:
             try:
                 reply = await self._to_server.send(request)
             except (BackendUnavailable, OutcomeUnknown):
+                await self._pause(pause_before(number))
+                continue
+            if _is_anothers(reply):
                 await self._pause(pause_before(number))
                 continue
             wants = asked_pause(reply)
@@ -70,6 +74,12 @@ def asked_pause(reply: Reply) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _is_anothers(reply: Reply) -> bool:
+    """Say whether somebody in between answered: a page for people is no answer of a kernel."""
+    kind = next((value for name, value in reply.headers if name.lower() == b"content-type"), b"")
+    return reply.status < HTTP_ERROR and bool(reply.body) and kind.lower().startswith(b"text/html")
 
 
 def _says_again(reply: Reply) -> bool:

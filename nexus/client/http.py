@@ -79,7 +79,7 @@ def told(error: httpx.HTTPError, method: str, server: str) -> NexusError:
             "The connection ended before the kernel answered: whether it did the work is not known.", server=server
         )
     if isinstance(error, httpx.TimeoutException):
-        return TimeoutExceeded(seconds=30.0, server=server)
+        return TimeoutExceeded(seconds=ANSWER_SECONDS, server=server)
     return BackendUnavailable.because(
         f"The connection to {server} broke: {error or type(error).__name__}.", server=server
     )

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-Fault = Literal["drop", "refuse", "stall", "garbage", "page", "cut"]
+Fault = Literal["drop", "refuse", "stall", "garbage", "page", "cut", "long", "short", "odd", "empty"]
 FAULTS: tuple[Fault, ...] = ("drop", "refuse", "stall", "garbage", "page", "cut")
+LIES: tuple[Fault, ...] = ("long", "short", "odd", "empty")
+"""Answers that are HTTP and no answers: a length that is not the body's, JSON that is none, nothing at all."""
 
 
 class FaultyProxy:
@@ -73,6 +75,11 @@ class FaultyProxy:
             page = b"<html>Please sign in to the hotel's network.</html>"
             head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             writer.write(head % len(page) + page)
+        elif self._fault in LIES:
+            body = b'{"items": [{"id": 7}, ' if self._fault == "odd" else b'{"items":[]}'
+            length = {"long": len(body) + 100, "short": len(body) - 2, "empty": 0}.get(self._fault, len(body))
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % length
+            writer.write(head + (body if length else b""))
         elif self._fault == "cut":
             writer.write(answer[: len(answer) // 2])
         elif self._fault == "stall":

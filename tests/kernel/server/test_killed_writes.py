@@ -330,7 +330,7 @@ async def lives(kernels: subprocess.Popen[str], clients: list[Client], root: str
     return httpx.AsyncClient(base_url=said(kernels, "0"), headers=headers, timeout=SECONDS, trust_env=False)
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.soak)])
 async def test_writes_are_whole_or_were_never_begun_and_what_was_answered_is_there(tmp_path: Path, kills: int) -> None:
     folder = tmp_path / "data"
     given = await prepare(folder)
