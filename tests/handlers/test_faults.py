@@ -40,14 +40,14 @@ async def test_a_command_succeeds_or_fails_cleanly_and_nothing_is_done_twice(
             ):
                 assert (await nexus(line, environment=straight)).status == 0
             outcomes: dict[str, bool] = {}
-            for number in range(SAID // 2 if fault == "stall" else SAID):
+            for number in range(3 if fault == "stall" else SAID):
                 told = await nexus(f"agent chat send --message 'said {number}'", environment=through)
                 outcomes[f"said {number}"] = told.status == 0
                 if told.status:
                     assert told.error["code"] in CLEAN, told.error
                     assert told.status == 5
                     assert told.envelope["data"] is None
-            assert proxy.faults >= 2
+            assert proxy.faults >= 1
             listed = (await nexus("agent chat messages", environment=straight)).data["items"]
     finally:
         await kernel.close()
