@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,13 +14,15 @@ from nexus.output.screen import Screen
 
 _MOST_COLUMNS = 8
 _LONG_FIELDS = ("content", "diff")
+_NO_EDGE = 1_000_000
+"""Columns of what is no terminal: grep and awk want a row on one line."""
 
 
-def _console(screen: Screen) -> tuple[Console, io.StringIO]:
+def _console(screen: Screen, *, wide: bool = False) -> tuple[Console, io.StringIO]:
     buffer = io.StringIO()
     console = Console(
         file=buffer,
-        width=max(20, screen.columns),
+        width=_NO_EDGE if wide else max(20, screen.columns),
         force_terminal=screen.colour,
         no_color=not screen.colour,
         color_system="truecolor" if screen.colour else None,
@@ -47,14 +50,15 @@ def highlighted_json(text: str, screen: Screen) -> bytes:
 
 def render_human(envelope: dict[str, Any], screen: Screen, *, table: bool) -> bytes:
     """Write an envelope for a person; `table` prefers a table for one object too."""
-    console, buffer = _console(screen)
+    data = envelope["data"]
+    console, buffer = _console(screen, wide=not (screen.is_terminal or _is_help(data)))
     if envelope["status"] == "error":
         for part in _error(envelope):
             console.print(part, soft_wrap=True)
     else:
         if envelope["message"]:
             console.print(Text(_line(envelope["message"]), style="green"), soft_wrap=True)
-        console.print(_data(envelope["data"], table=table))
+        console.print(_data(data, table=table))
     return buffer.getvalue().encode()
 
 
@@ -91,8 +95,17 @@ def _line(value: Any) -> str:
     return _cell(value).replace("\n", "\\n")
 
 
+def _is_help(data: Any) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("usage"), str)
+
+
+def _flowing(text: str) -> str:
+    """Let paragraphs flow: their lines end where the source's do, and not where the screen does."""
+    return re.sub(r"(?<!\n)\n(?![\n\s*|-])", " ", text)
+
+
 def _data(data: Any, *, table: bool) -> RenderableType:
-    if isinstance(data, dict) and isinstance(data.get("usage"), str):
+    if _is_help(data):
         return _help(data)
     if isinstance(data, dict) and isinstance(data.get("items"), list):
         parts: list[RenderableType] = [_rows(data["items"])]
@@ -140,7 +153,7 @@ def _fields(data: dict[str, Any], *, table: bool) -> RenderableType:
 def _help(data: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [Text(_cell(data.get("summary")), style="bold")]
     if data.get("description"):
-        parts += [Text(""), Text(_cell(data["description"]))]
+        parts += [Text(""), Text(_flowing(_cell(data["description"])))]
     parts += [Text(""), Text(f"Usage: {safe(data['usage'])}")]
     for name, value in data.items():
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
