@@ -1,5 +1,6 @@
 """Conversations: each with a back end, a history that stays, and a stream that its answers come in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -26,6 +27,7 @@ from nexus.schemas.errors import NexusError, NotFound, SessionClosed, SessionNot
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.project import Name
+from nexus.schemas.secret import SecretNames
 from nexus.schemas.session import NewSession, Session, SessionView
 
 SESSIONS = Collection(
@@ -60,9 +62,14 @@ class CreateSessionArguments(OpenArguments):
     permissions: Permissions | None = Field(
         default=None, description="What a coding agent that asks is told; else what `ai.permissions` says."
     )
+    secret: SecretNames = Field(
+        default_factory=list, description="Secrets that a coding agent finds in its environment."
+    )
 
 
-async def open_session(context: ExecutionContext[Any], given: OpenArguments, permissions: Permissions) -> AiSession:
+async def open_session(
+    context: ExecutionContext[Any], given: OpenArguments, permissions: Permissions, secrets: Sequence[str] = ()
+) -> AiSession:
     """Open a session with the back end that is meant. Raises what is missing for it."""
     path = given.workspace_path
     asked = BackendQuery(backend=meant(context, given.backend), caller=caller_of(context))
@@ -74,6 +81,7 @@ async def open_session(context: ExecutionContext[Any], given: OpenArguments, per
         "model": chosen.model,
         "workspacePath": workspace,
         "permissions": permissions,
+        "secrets": [*secrets] or None,
     }
     new = NewSession(type="ai-chat", options={key: value for key, value in options.items() if value is not None})
     session = await context.api.post("/api/sessions", Session, body=new)
@@ -98,7 +106,7 @@ class CreateSession(CommandHandler[CreateSessionArguments, AiSession]):
     async def execute(self, context: ExecutionContext[CreateSessionArguments]) -> Outcome[AiSession]:
         given = context.args
         permissions = given.permissions or settings_of(context).permissions
-        session = await open_session(context, given, permissions)
+        session = await open_session(context, given, permissions, given.secret)
         return Outcome(
             session,
             message=f"Opened the session {session.name!r}: {session.backend} answers.",

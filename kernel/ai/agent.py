@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from acp import ClientSideConnection
     from acp.schema import PromptResponse
 
+    from nexus.kernel.secrets.program import ProgramSecrets
+
 START_SECONDS = 90.0
 """Agents in Node.js take their time for a first start."""
 CANCEL_SECONDS = 5.0
@@ -32,10 +34,17 @@ class AgentBackend:
 
     kept = True
 
-    def __init__(self, choice: Choice, caller: CallerSurroundings, workplace: Workplace) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        caller: CallerSurroundings,
+        workplace: Workplace,
+        secrets: "ProgramSecrets | None" = None,
+    ) -> None:
         self._choice = choice
         self._caller = caller
         self._workplace = workplace
+        self._secrets = secrets
         self._process: AgentProcess | None = None
         self._listener: AgentListener | None = None
         self._connection: ClientSideConnection | None = None
@@ -85,6 +94,10 @@ class AgentBackend:
         if connection is not None:
             await connection.close()
 
+    def _hidden(self, text: str) -> str:
+        mask = self._secrets.mask if self._secrets is not None else None
+        return mask.text(text) if mask is not None else text
+
     async def _ready(self) -> "tuple[ClientSideConnection, AgentListener, str]":
         """Return the agent's connection, started where it is not there; the last interrupt is over then."""
         if self._settling is not None:
@@ -101,7 +114,9 @@ class AgentBackend:
         # The import takes half a second: not on the event loop's thread.
         acp = await asyncio.to_thread(_library)
         folder = self._workplace.folder or self._caller.environment.get("HOME") or "/"
-        process = self._process = await AgentProcess.start(self._choice.command, folder, self._caller)
+        given = dict(self._secrets.environment) if self._secrets is not None else {}
+        caller = self._caller.model_copy(update={"environment": {**self._caller.environment, **given}})
+        process = self._process = await AgentProcess.start(self._choice.command, folder, caller, self._hidden)
         listener = self._listener = AgentListener(self._workplace.permissions, process.room)
         connection = self._connection = acp.connect_to_agent(listener, process)
         try:
@@ -165,12 +180,13 @@ class AgentBackend:
         if isinstance(error, _request_error()):
             if getattr(error, "code", None) == AUTH_REQUIRED:
                 return AiSignInRequired(backend=name, program=program)
-            reason = redacted(_details(error), self._caller.environment).rstrip(".")
+            reason = redacted(self._hidden(_details(error)), self._caller.environment).rstrip(".")
             return AiBackendFailed.because(f"The coding agent {name} refused: {reason}.", backend=name)
         if isinstance(error, ConnectionError) and self._process is not None:
             reason = f"is gone: {(await self._process.epitaph()).rstrip('.')}"
         else:
-            reason = f"answered what cannot be read: {redacted(str(error), self._caller.environment).rstrip('.')}"
+            said = redacted(self._hidden(str(error)), self._caller.environment)
+            reason = f"answered what cannot be read: {said.rstrip('.')}"
         await self.aclose()
         return AiBackendFailed.because(f"The coding agent {name} {reason}.", backend=name, program=program)
 

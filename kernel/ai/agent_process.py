@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -28,20 +29,29 @@ class AgentProcess:
     `room` is cleared while what was received waits to be taken: then nothing more is read, and the agent waits.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, surroundings: CallerSurroundings) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, surroundings: CallerSurroundings, hide: Callable[[str], str] = str
+    ) -> None:
         self.room = asyncio.Event()
         self.room.set()
         self.fault = ""
         """Why nothing more comes, where the reason is not the process's end."""
         self._process = process
         self._environment = surroundings.environment
+        self._hide = hide
         self._garbage = 0
         self._error = bytearray()
         self._listener = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, command: tuple[str, ...], folder: str, surroundings: CallerSurroundings) -> "AgentProcess":
-        """Start the program in a folder. Raises `ProgramFailed`."""
+    async def start(
+        cls,
+        command: tuple[str, ...],
+        folder: str,
+        surroundings: CallerSurroundings,
+        hide: Callable[[str], str] = str,
+    ) -> "AgentProcess":
+        """Start the program in a folder; `hide` masks what is told of its errors. Raises `ProgramFailed`."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -57,7 +67,7 @@ class AgentProcess:
         except (OSError, ValueError) as error:
             raise ProgramFailed.because(f"{command[0]} cannot be started in {folder}: {error}.") from error
         _limit(process.pid, surroundings.limits)
-        return cls(process, surroundings)
+        return cls(process, surroundings, hide)
 
     @property
     def running(self) -> bool:
@@ -122,7 +132,7 @@ class AgentProcess:
                 await asyncio.wait((self._listener,), timeout=LEAVE_SECONDS)
         code = self._process.returncode
         ended = "it closed its output" if code is None else f"it ended with {code}"
-        said = redacted(self._error.decode("utf-8", "replace"), self._environment)
+        said = redacted(self._hide(self._error.decode("utf-8", "replace")), self._environment)
         return f"{ended}: {said}" if said else ended
 
     async def _line(self) -> bytes | None:
@@ -141,7 +151,10 @@ class AgentProcess:
         stderr = self._process.stderr
         while stderr is not None and (said := await stderr.read(4096)):
             self._error += said
-            del self._error[:-MOST_ERROR_BYTES]
+            if len(self._error) > MOST_ERROR_BYTES:
+                del self._error[:-MOST_ERROR_BYTES]
+                # What is left of a line may be what is left of a secret.
+                del self._error[: self._error.find(b"\n") + 1]
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

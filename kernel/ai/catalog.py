@@ -263,6 +263,11 @@ def _any_agent(reference: str, line: str, caller: CallerSurroundings) -> Choice:
     return Choice(reference, ANY_AGENT, "agent", "A coding agent", command=(found, *words[1:]))
 
 
+def is_agent(reference: str) -> bool:
+    """Say whether a back end is a coding agent: a program."""
+    return reference.partition(":")[0] in (*AGENTS, ANY_AGENT)
+
+
 def require_extra(feature: str, error: ImportError) -> ExtraMissing:
     """Return what is told where the libraries behind back ends are not installed."""
     return ExtraMissing(feature=feature, extra="ai", missing=error.name)

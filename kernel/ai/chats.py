@@ -86,7 +86,7 @@ class AiChats:
         self.at_work: dict[str, ChatDriver] = {}
         self._drivers = surroundings.drivers
         self._own = CallerSurroundings(environment=dict(surroundings.environment))
-        self._shared = ChatSurroundings(self.store, self._own, self._forget)
+        self._shared = ChatSurroundings(self.store, self._own, self._forget, surroundings.secrets)
 
     def behind(self) -> dict[str, Behind]:
         """Return what stands behind each operation of the part."""

@@ -14,9 +14,11 @@ from nexus.kernel.ai import history
 from nexus.kernel.ai.agent import AgentBackend
 from nexus.kernel.ai.answer import Answer, text_in
 from nexus.kernel.ai.backend import AiBackend, Workplace
-from nexus.kernel.ai.catalog import Choice, choose, surroundings_of
+from nexus.kernel.ai.catalog import Choice, choose, is_agent, surroundings_of
 from nexus.kernel.ai.provider import ProviderBackend
 from nexus.kernel.ai.script import ScriptBackend
+from nexus.kernel.secrets.program import ProgramSecrets
+from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Driver, GivenInput
 from nexus.kernel.store.rows import new_id
 from nexus.kernel.store.store import Store
@@ -33,6 +35,7 @@ from nexus.schemas.ai import (
 from nexus.schemas.errors import Conflict, NexusError, ResourceUnavailable, SessionClosed, ValidationError
 from nexus.schemas.model import StrictModel
 from nexus.schemas.project import Name
+from nexus.schemas.secret import SecretNames
 from nexus.schemas.session import CallerSurroundings
 
 if TYPE_CHECKING:
@@ -50,13 +53,14 @@ Write = Callable[[Callable[[Connection], AiMessageSent]], Awaitable[AiMessageSen
 
 
 class ChatOptions(StrictModel):
-    """What an `ai-chat` session is made with."""
+    """What an `ai-chat` session is made with. `secrets` are for a coding agent, which finds them in its environment."""
 
     backend: BackendReference
     name: Name | None = None
     model: str | None = Field(default=None, max_length=200)
     workspace_path: str | None = Field(default=None, max_length=4096)
     permissions: Permissions = "reject"
+    secrets: SecretNames = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class ChatSurroundings:
     store: Store
     surroundings: CallerSurroundings
     forget: Callable[[str], None]
+    secrets: Secrets
 
 
 class ChatDriver(Driver):
@@ -81,6 +86,7 @@ class ChatDriver(Driver):
         """Whether an answer is on its way: an agent that only waits may be left."""
         self._work: asyncio.Task[None] | None = None
         self._kept: tuple[str, AiBackend] | None = None
+        self._secrets = ProgramSecrets(around.secrets, output, output.options.get("secrets") or [])
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -95,7 +101,13 @@ class ChatDriver(Driver):
 
     async def _start(self) -> None:
         options = _options(self._output.options)
-        values = options.model_dump(by_alias=False)
+        if options.secrets and not is_agent(options.backend):
+            raise ValidationError.because(
+                f"{options.backend} is no program: only a coding agent takes secrets.",
+                field="options.secrets",
+                hint="nexus ai backend list",
+            )
+        values = options.model_dump(by_alias=False, exclude={"secrets"})
         values["name"] = options.name or options.backend[:200]
         await self._around.store.write(lambda connection: history.begin_session(connection, self._id, values))
         try:
@@ -115,6 +127,7 @@ class ChatDriver(Driver):
 
     async def _resume(self) -> None:
         """Keep what an answer had brought when the kernel's process ended: the log has all that anyone saw."""
+        await self._secrets.end_former()
         cut_off = await self._around.store.read(lambda connection: history.open_answers(connection, self._id))
         if cut_off:
             after = await self._output.position(self._source)
@@ -267,8 +280,18 @@ class ChatDriver(Driver):
             self._idle.cancel()
         if self._kept is None or self._kept[0] != choice.reference:
             await self._drop_kept()
-            self._kept = (choice.reference, AgentBackend(choice, surroundings, place))
+            self._kept = (choice.reference, await self._agent(choice, surroundings, place))
         return self._kept[1]
+
+    async def _agent(self, choice: Choice, surroundings: CallerSurroundings, place: Workplace) -> AiBackend:
+        await self._secrets.give()
+        agent = AgentBackend(choice, surroundings, place, self._secrets)
+        mask = self._secrets.mask
+        if mask is None:
+            return agent
+        from nexus.kernel.ai.masked import MaskedBackend
+
+        return MaskedBackend(agent, mask)
 
     async def _describe(self, backend: str, workspace_path: str | None) -> None:
         await self._output.describe(backend=backend, workspacePath=workspace_path, streamingMode="tokens")
@@ -297,6 +320,7 @@ class ChatDriver(Driver):
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept[1].aclose()
+            await self._secrets.let_go()
 
     async def _leave(self) -> None:
         if self._idle is not None:

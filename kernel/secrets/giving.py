@@ -106,6 +106,13 @@ class Giving:
             self._begin()
             self.stir(look=False)
 
+    async def end_former(self, session_id: str) -> None:
+        """Learn that the program which an earlier process of the kernel had is gone."""
+        given = self._before(session_id, _to_nobody)
+        if given is not None and not given.ended and session_id not in self._live:
+            self._live[session_id] = given
+            await self.let_go(session_id)
+
     def stir(self, *, look: bool = True) -> None:
         """Have it looked now, also at the values unless that is not asked for."""
         if look:

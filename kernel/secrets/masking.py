@@ -15,12 +15,18 @@ class Masker:
         self._held = b""
         self.add(values)
 
+    def beside(self) -> "Masker":
+        """Return one for another stream, which masks what this one does, also what is added."""
+        other = Masker(())
+        other._wanted = self._wanted
+        return other
+
     def add(self, values: Iterable[str]) -> None:
         """Mask these too from now on; what was held back stays so."""
         lines = {line for value in values for line in (value, *value.splitlines())}
         wanted = {line.encode() for line in lines if len(line.encode()) >= LEAST_BYTES}
         # The longest first: one secret may begin as another does.
-        self._wanted = sorted(wanted.union(self._wanted), key=len, reverse=True)
+        self._wanted[:] = sorted(wanted.union(self._wanted), key=len, reverse=True)
 
     @property
     def pending(self) -> int:
@@ -43,7 +49,7 @@ class Masker:
         """Mask a text that is whole."""
         if not any(each.decode() in text for each in self._wanted):
             return text
-        return self._masked(text.encode()).decode()
+        return self._masked(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def _masked(self, data: bytes) -> bytes:
         for each in self._wanted:

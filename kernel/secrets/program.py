@@ -29,7 +29,17 @@ class ProgramSecrets:
     async def give(self) -> Mapping[str, str]:
         """Give them, and return the program's environment of them. Raises as `Secrets.give`."""
         self._given = await self._secrets.give(self._output.session.session_id, self._names, self._told)
+        return self.environment
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the environment of a program says that is started now."""
         return self._given.environment if self._given is not None else {}
+
+    async def end_former(self) -> None:
+        """Learn that the program ended with the process of the kernel that had it."""
+        if self._names:
+            await (await self._secrets.giving()).end_former(self._output.session.session_id)
 
     async def take_up(self) -> None:
         """Go on with what an earlier process of the kernel gave."""
