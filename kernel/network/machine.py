@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from nexus.kernel.readable import readable
 from nexus.schemas.network import Machine
 
 
@@ -24,11 +25,6 @@ class Interface:
         """Return what is told beside name and addresses; what is not known is left out."""
         told = {"mac": self.mac, "mtu": self.mtu, "speedMbit": self.speed_mbit, **self.counters}
         return {name: value for name, value in told.items() if value is not None}
-
-
-def readable(name: str) -> str:
-    """Return a name of the system's as text: its bytes that are no UTF-8 (a process's may be cut) become U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def machine() -> Machine:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from nexus.kernel.network.link import End, Link
-from nexus.kernel.network.machine import readable
+from nexus.kernel.readable import readable
 from nexus.schemas.errors import NotFound, PermissionDenied, TimeoutExceeded
 from nexus.schemas.network import ConnectionStatus, ConnectionType
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from nexus.kernel.readable import readable
 from nexus.schemas.errors import NotFound, PermissionDenied, ValidationError
 from nexus.schemas.process import ProcessDetails, ProcessInfo, ProcessKind, ProcessSample, ProcessState
 
@@ -92,15 +93,15 @@ def inspected(
         details = ProcessDetails(
             **facts,
             session_id=session_id,
-            executable=seen("executable", process.exe) or None,
-            cwd=seen("cwd", process.cwd),
+            executable=seen("executable", lambda: readable(process.exe())) or None,
+            cwd=seen("cwd", lambda: readable(process.cwd())),
             nice=seen("nice", process.nice),
             cpu_seconds=times.user + times.system if times else None,
             virtual_bytes=memory.vms if memory else None,
             read_bytes=moved.read_bytes if moved else None,
             written_bytes=moved.write_bytes if moved else None,
             context_switches=switched.voluntary + switched.involuntary if switched else None,
-            files=[file.path for file in (seen("files", process.open_files) or [])[:MOST_LISTED]],
+            files=[readable(file.path) for file in (seen("files", process.open_files) or [])[:MOST_LISTED]],
             sockets=[_socket(each) for each in (seen("sockets", process.net_connections) or [])[:MOST_LISTED]],
             children=_children(process),
         )
@@ -175,7 +176,7 @@ def _facts(process: psutil.Process, kind: ProcessKind, known_as: str | None) -> 
             started = process.create_time()
             facts |= {
                 "id": known_as or reference_of(process),
-                "name": process.name(),
+                "name": readable(process.name()),
                 "state": STATES.get(process.status(), "sleeping"),
                 "parent_pid": process.ppid(),
                 "created_at": datetime.fromtimestamp(started, UTC),
@@ -190,8 +191,8 @@ def _facts(process: psutil.Process, kind: ProcessKind, known_as: str | None) -> 
 
 
 _LOOKS: dict[str, Callable[[psutil.Process], Any]] = {
-    "command": lambda process: process.cmdline(),
-    "user": lambda process: process.username(),
+    "command": lambda process: [readable(word) for word in process.cmdline()],
+    "user": lambda process: readable(process.username()),
     "memory_bytes": lambda process: process.memory_info().rss,
     "threads": lambda process: process.num_threads(),
     "open_files": lambda process: process.num_fds(),

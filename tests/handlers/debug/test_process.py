@@ -96,6 +96,21 @@ async def test_any_process_of_the_user_can_be_seen_and_signalled_by_pid(commands
     assert (await commands(f"debug process view --pid {child.pid}")).error["code"] == "RESOURCE_NOT_FOUND"
 
 
+async def test_a_process_whose_words_and_folder_are_no_text_can_be_seen(commands, tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    child = begun(sys.executable, "-c", "import time; time.sleep(100)", os.fsdecode(b"\xfe"), cwd=folder)
+    try:
+        for command in ("debug process list --limit 1000", f"debug process inspect --pid {child.pid}"):
+            assert (await commands(command)).status == 0
+        seen = (await commands(f"debug process inspect --pid {child.pid}")).data
+        assert seen["cwd"].endswith("/\ufffd")
+        assert seen["command"][-1] == "\ufffd"
+    finally:
+        child.kill()
+        child.wait()
+
+
 async def test_a_process_that_took_the_number_of_another_is_not_meant(commands):
     child = begun("sleep", "100")
     began = psutil.Process(child.pid).create_time()
