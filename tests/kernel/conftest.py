@@ -21,10 +21,14 @@ ON_BOTH = {
     "kernel/test_projects.py",
     "kernel/test_chats.py",
     "kernel/test_templates.py",
+    "kernel/test_watch.py",
     "kernel/accounts/test_signing.py",
     "kernel/api/test_requests.py",
     "kernel/network/test_servers.py",
+    "kernel/audit/test_chain.py",
+    "kernel/secrets/test_secrets.py",
     "kernel/data/test_data.py",
+    "kernel/server/test_killed_writes.py",
 }
 
 

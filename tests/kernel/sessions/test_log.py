@@ -136,7 +136,8 @@ async def test_a_session_over_its_size_loses_its_oldest_lines_and_says_which(tmp
         for start in range(1, 10_001, 500):
             await log.append("ses_1", numbered(start, start + 499))
         log._writer.chores()
-        await eventually(lambda: stream.bytes <= 400_000)
+        # Until it is through: it goes on by pieces, also while somebody reads.
+        await eventually(lambda: stream.bytes <= 300_000)
         assert stream.trimmed > 0
         with pytest.raises(SessionGap) as caught:
             await log.read(stream, 0)
