@@ -1,4 +1,7 @@
-"""Reads over a socket answered in a second by one worker, against the bare framework returning the same bytes."""
+"""Reads that `nexus serve` answers in a second by one worker, against the bare framework returning the same bytes.
+
+The server is as it is run: a token in each request, roles asked, requests counted, bounded and written to the log.
+"""
 
 import argparse
 import json
@@ -7,7 +10,8 @@ import sys
 
 from installed import Installed, installed
 from measure import Row, at_least, report
-from websocket import KERNEL, serving
+from serving import served
+from websocket import serving
 
 BARE = """
 import asyncio, socket
@@ -38,7 +42,10 @@ CLIENT = """
 import asyncio, json, sys, time
 
 PORTS, SECONDS, ROUNDS, LINES = [int(port) for port in sys.argv[1:3]], float(sys.argv[3]), int(sys.argv[4]), 8
-REQUEST = b"GET /api/projects HTTP/1.1\\r\\nhost: kernel.local\\r\\naccept: application/json\\r\\n\\r\\n"
+REQUEST = (
+    "GET /api/projects HTTP/1.1\\r\\nhost: kernel.local\\r\\naccept: application/json\\r\\n"
+    f"authorization: Bearer {sys.stdin.read()}\\r\\n\\r\\n"
+).encode()
 
 async def line(port, until):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -69,21 +76,19 @@ asyncio.run(main())
 
 
 def measure(nexus: Installed, projects: int, seconds: float, rounds: int) -> list[Row]:
-    for number in range(projects):
-        nexus.run("agent", "project", "create", "--name", f"project-{number}")
-    nexus.run("debug", "kernel", "stop")
-    with serving(nexus, KERNEL) as kernel:
-        fetched = subprocess.run(
-            [nexus.python, "-c", f"import httpx; print(httpx.get('http://127.0.0.1:{kernel}/api/projects').text)"],
-            env=nexus.environment,
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        body = fetched.stdout.strip()
+    with served(nexus, NEXUS_SERVE_REQUESTS_PER_MINUTE="10000000") as server:
+        for number in range(projects):
+            server.ask("POST", "/api/projects", {"name": f"project-{number}"})
+        body = server.ask("GET", "/api/projects")
         with serving(nexus, BARE.replace("BODY_BYTES", repr(body))) as bare:
-            command = [nexus.python, "-c", CLIENT, kernel, bare, str(seconds), str(rounds)]
-            done = subprocess.run(command, env=nexus.environment, capture_output=True, check=True, timeout=600)
+            done = subprocess.run(
+                [nexus.python, "-c", CLIENT, str(server.port), bare, str(seconds), str(rounds)],
+                env=nexus.environment,
+                input=server.token.encode(),
+                capture_output=True,
+                check=True,
+                timeout=600,
+            )
     ours, theirs = (sorted(each)[len(each) // 2] for each in json.loads(done.stdout))
     detail = f"{ours:.0f}/s, bare {theirs:.0f}/s, {len(body)} bytes an answer"
     return [at_least("reads a second / bare framework", ours / theirs, 0.4, detail=detail)]

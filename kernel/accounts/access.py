@@ -6,6 +6,7 @@ What a token's user may do is read again every few seconds, never from the token
 import time
 from collections import OrderedDict
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
@@ -18,11 +19,12 @@ from nexus.kernel.keys import Keys
 from nexus.kernel.store.account_tables import token_families, users
 from nexus.kernel.store.rows import now
 from nexus.kernel.store.store import Store
-from nexus.schemas.errors import AuthInvalid
+from nexus.schemas.errors import AuthInvalid, TokenExpired
 
 REMEMBERED_SECONDS = 2.0
 """How long what was read of an account holds; so long after a change the old may still be let in."""
 MOST_REMEMBERED = 4096
+KEY_BEGIN = f"{api_keys.PREFIX}."
 
 
 class Changes(Protocol):
@@ -41,6 +43,7 @@ class Access:
         self._store = store
         self._keys = keys
         self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._verified: OrderedDict[bytes, tokens.Claims] = OrderedDict()
         self._as_of = 0
 
     def forget(self) -> None:
@@ -54,31 +57,44 @@ class Access:
 
         Whoever is `connected` by a token stays so beyond its end, for as long as the sign-in that it came from lasts.
         """
-        if bearer.startswith(f"{api_keys.PREFIX}."):
-            found = await self._of_key(bearer)
-        else:
-            found = await self._of_token(bearer, connected=connected)
-        return replace(found, address=address)
+        if bearer.startswith(KEY_BEGIN):
+            return await self._of_key(bearer, address)
+        return await self._of_token(bearer, address, connected=connected)
 
-    async def _of_token(self, token: str, *, connected: bool) -> Caller:
-        # The signature and the time are checked at every request; the account is what is remembered.
-        claims = tokens.read(self._keys.key("tokens"), token, ended=connected)
-        place = f"{claims.user_id} {claims.family} {claims.generation}"
+    async def _of_token(self, token: str, address: str | None, *, connected: bool) -> Caller:
+        # A token's signature is checked once, its time at every request; the account is what is remembered for a while.
+        claims = self._claims(token, connected=connected)
+        place = f"{claims.user_id} {claims.family} {claims.generation} {address}"
         known = self._known(place)
         if known is not None:
             return known
         as_of = self._as_of
         found = await self._store.read(lambda connection: _of_claims(connection, claims))
+        found = replace(found, address=address)
         self._remember(place, found, as_of)
         return found
 
-    async def _of_key(self, key: str) -> Caller:
-        place = digest(key)
+    def _claims(self, token: str, *, connected: bool) -> tokens.Claims:
+        """Return what a token says. Raises `AuthInvalid`, `TokenExpired` unless it is `connected`."""
+        place = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._verified.get(place)
+        if claims is None:
+            # A token that is past is read all the same: whether it may be is asked of all alike.
+            claims = self._verified[place] = tokens.read(self._keys.key("tokens"), token, ended=True)
+            while len(self._verified) > MOST_REMEMBERED:
+                self._verified.popitem(last=False)
+        if not connected and claims.is_past():
+            raise TokenExpired
+        return claims
+
+    async def _of_key(self, key: str, address: str | None) -> Caller:
+        place = f"{digest(key)} {address}"
         known = self._known(place)
         if known is not None:
             return known
         as_of = self._as_of
         found, row = await self._store.read(lambda connection: _of_api_key(connection, key))
+        found = replace(found, address=address)
         self._remember(place, found, as_of)
         if api_keys.use_is_old(row):
             await self._store.write(lambda connection: api_keys.note_use(connection, row.id))

@@ -19,11 +19,19 @@ REQUIRED = ["exp", "iat", "iss", "aud", "sub", "fam", "gen"]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid token says: the user, the sign-in it came from, and the user's generation then."""
+    """What a valid token says: the user, the sign-in it came from, and the user's generation then.
+
+    `ends` is when it stops being good, in seconds since 1970; of one that is to be issued it is not known yet.
+    """
 
     user_id: str
     family: str
     generation: int
+    ends: int = 0
+
+    def is_past(self) -> bool:
+        """Say whether its time is over."""
+        return self.ends + LEEWAY_SECONDS <= time.time()
 
 
 def issue(key: bytes, claims: Claims, seconds: int) -> str:
@@ -62,7 +70,7 @@ def read(key: bytes, token: str, *, ended: bool = False) -> Claims:
         raise TokenExpired from None
     except jwt.PyJWTError:
         raise AuthInvalid from None
-    user, family, generation = told["sub"], told["fam"], told["gen"]
-    if not (isinstance(user, str) and isinstance(family, str) and type(generation) is int):
+    user, family, generation, ends = told["sub"], told["fam"], told["gen"], told["exp"]
+    if not (isinstance(user, str) and isinstance(family, str) and type(generation) is int and type(ends) is int):
         raise AuthInvalid
-    return Claims(user, family, generation)
+    return Claims(user, family, generation, ends)

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 
 import pydantic
 from sqlalchemy import Connection
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from nexus.kernel.api.failure import entry_of, error_body, http_status, refusal_headers, refused
@@ -47,7 +46,7 @@ class Endpoint:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = dict(scope["headers"])
         request_id = _request_id(headers)
         try:
             operation = self.operations.get("GET" if scope["method"] == "HEAD" else scope["method"])
@@ -59,7 +58,7 @@ class Endpoint:
             caller = caller_of(scope)
             await self._permit(operation, caller, scope, request_id)
             try:
-                status, body = operation.status, await self._answer(operation, caller, scope, receive, request_id)
+                body = await self._answer(operation, caller, scope, receive, request_id, headers)
             except PermissionDenied as error:
                 # Refused for what it asked of: a folder, a greater role. The owner is refused by the system alone.
                 if operation.audited and caller.signed_in_by != "socket":
@@ -68,10 +67,10 @@ class Endpoint:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 -- whatever fails is told to the client and logged, none ends the server
-            entry = entry_of(error, request_id, headers.get("traceparent"))
+            entry = entry_of(error, request_id, _text(headers, b"traceparent"))
             await respond(send, http_status(entry), error_body(entry), request_id, refusal_headers(entry))
             return
-        await respond(send, status, body, request_id)
+        await respond(send, operation.status, body, request_id)
 
     async def _permit(self, operation: Operation, caller: Caller, scope: Scope, request_id: str) -> None:
         """Return when the caller may ask for the operation. Who may not is written down."""
@@ -92,23 +91,28 @@ class Endpoint:
         await self.state.witness.write(caller, operation.operation_id, "denied", **facts)
 
     async def _answer(
-        self, operation: Operation, caller: Caller, scope: Scope, receive: Receive, request_id: str
+        self,
+        operation: Operation,
+        caller: Caller,
+        scope: Scope,
+        receive: Receive,
+        request_id: str,
+        headers: Mapping[bytes, bytes],
     ) -> bytes:
-        headers = Headers(scope=scope)
         raw_body = await read_body(receive) if operation.body is not None else b""
         request = ApiRequest(
             path=scope.get("path_params", {}),
             query=_query(operation, scope),
             body=_body(operation, raw_body),
             request_id=request_id,
-            traceparent=headers.get("traceparent"),
+            traceparent=_text(headers, b"traceparent"),
             store=self.state.store,
             caller=caller,
         )
         if operation.method != "GET" and operation.audited:
             facts = {"request": f"{scope['method']} {scope['path']}", "requestId": request_id}
             request.witness = self.state.witness.record(caller, operation.operation_id, "done", **facts)
-        key = headers.get("idempotency-key")
+        key = _text(headers, b"idempotency-key")
         if key is None or operation.method == "GET" or operation.secret:
             result = await _run(operation, request, receive)
             await self._witnessed(request)
@@ -220,18 +224,24 @@ async def respond(send: Send, status: int, body: bytes, request_id: str, more: M
 
 async def respond_error(send: Send, status: int, entry: ErrorEntry, scope: Scope) -> None:
     """Answer a request that no endpoint took."""
-    await respond(send, status, error_body(entry), _request_id(Headers(scope=scope)))
+    await respond(send, status, error_body(entry), _request_id(dict(scope["headers"])))
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id")
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    given = _text(headers, b"x-request-id")
     if given and len(given) <= MOST_ID_CHARACTERS and given.isascii() and given.isprintable():
         return given
     return new_request_id()
 
 
 def _query(operation: Operation, scope: Scope) -> pydantic.BaseModel | None:
-    pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    asked = scope.get("query_string", b"")
+    pairs = parse_qsl(asked.decode("latin-1"), keep_blank_values=True) if asked else []
     params = dict(pairs)
     if operation.query is None:
         if params:

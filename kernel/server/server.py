@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -25,8 +25,46 @@ GRACE_SECONDS = 1.0
 BACKLOG = 512
 AT_ONCE = 4
 """So many connections are taken at a time where other processes take from the same socket: so all get some."""
+CORKED_BYTES = 16 * 1024
 MOST_CONNECTIONS = 4096
 HEAD_BYTES = 64 * 1024
+
+
+class Corked:
+    """A transport that sends what is written within one turn of the event loop at once.
+
+    uvicorn writes an answer's head and its body each for itself: two calls of the system, and two packets.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.whole = transport
+        self.is_closing = transport.is_closing
+        self._held: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold data until the turn ends, or at once where it is large."""
+        if not data:
+            return
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        if len(data) > CORKED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self._held:
+            held, self._held = self._held, []
+            self.whole.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def close(self) -> None:
+        """Close behind what is held."""
+        self.flush()
+        self.whole.close()
 
 
 class BoundedProtocol(H11Protocol):
@@ -40,6 +78,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", Corked(transport))
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,6 +94,9 @@ class BoundedProtocol(H11Protocol):
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._head_is_there()
+        if isinstance(self.transport, Corked):
+            self.transport.flush()
+            self.transport = self.transport.whole
         super().handle_websocket_upgrade(event)
 
     def _is_idle(self) -> bool:

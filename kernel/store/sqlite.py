@@ -116,10 +116,11 @@ class ShortReads:
     """
 
     def __init__(self, path: Path) -> None:
+        self._ticks = 0
+
         def open_connection() -> sqlite3.Connection:
             self._driver = connect(path, 0)
-            # Called after so many steps of a statement; what it returns ends the statement.
-            self._driver.set_progress_handler(lambda: 1, SHORT_READ_STEPS)
+            self._driver.set_progress_handler(self._tick, SHORT_READ_STEPS // 2)
             return self._driver
 
         self._engine = create_engine(
@@ -136,11 +137,20 @@ class ShortReads:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._engine.connect()
+        self._ticks = 0
         self._driver.execute("BEGIN")
         try:
             return work(connection)
         finally:
             self._driver.rollback()
+
+    def _tick(self) -> bool:
+        """Say whether to end the statement: SQLite asks whenever one has taken half of the steps that a read may take.
+
+        It counts a statement's steps over all of its runs, so that the first time says nothing of this one.
+        """
+        self._ticks += 1
+        return self._ticks > 1
 
     def close(self) -> None:
         """Close the connection, in the thread that reads."""

@@ -14,6 +14,7 @@ import jwt
 import pytest
 import websockets
 
+from nexus.kernel.accounts import tokens
 from nexus.kernel.accounts.tokens import AUDIENCE, ISSUER
 from nexus.kernel.api.endpoint import Endpoint
 from tests.kernel.answers import answer, make_project, refusal
@@ -59,6 +60,7 @@ async def forged(server: Running) -> dict[str, tuple[str, str]]:
         "of a sign-in that is over": (signed(fam="sig_none"), invalid),
         "of nobody": (signed(sub="usr_none"), invalid),
         "odd claims": (signed(gen="1"), invalid),
+        "an odd end": (signed(exp=str(now + 600)), invalid),
         "a refresh token": ((await server.login("anna"))["refreshToken"], invalid),
         "too long": ("x" * 5000, invalid),
         "empty words": ("..", invalid),
@@ -74,6 +76,16 @@ async def test_a_forged_token_gets_nobody_in(server: Running) -> None:
             assert refused.headers["www-authenticate"].startswith("Bearer")
     basic = await server.client(authorization="Basic YW5uYTp4").get("/api/projects")
     refusal(basic, 401, "AUTHENTICATION_INVALID")
+
+
+async def test_a_token_that_was_taken_before_is_refused_once_its_time_is_over(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await server.signed_in("anna", "admin")
+    answer(await anna.get("/api/projects"))
+    # As if its ten minutes were over, and an hour more.
+    monkeypatch.setattr(tokens, "LEEWAY_SECONDS", -4200)
+    refusal(await anna.get("/api/projects"), 401, "TOKEN_EXPIRED")
 
 
 async def test_a_socket_wants_a_token_and_a_page_of_its_own_origin(server: Running) -> None:

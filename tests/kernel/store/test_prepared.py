@@ -1,5 +1,6 @@
 """A prepared statement finds what the same statement finds by SQLAlchemy's own way, in Python's types."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,4 +50,20 @@ async def test_rows_are_those_of_execute(tmp_path: Path, hidden: bool) -> None:
         await store.read(both)
         # On the reader's thread, and in a write, as well.
         await store.write(both)
+    await store.close()
+
+
+async def test_a_read_that_is_short_stays_short_however_often_it_was_run(tmp_path: Path) -> None:
+    """SQLite counts a statement's steps over all of its runs: many short ones are not one long."""
+    store = SqliteStore.open(tmp_path / "nexus.db")
+    await store.write(lambda connection: connection.execute(insert(projects), ROWS) and None)
+    prepared, threads = Prepared(STATEMENT), list[int]()
+
+    def read(connection: Connection) -> None:
+        threads.append(threading.get_ident())
+        prepared.rows(connection, {"hidden": False, "size": 50})
+
+    for _ in range(1000):
+        await store.read(read)
+    assert threads == [threading.get_ident()] * 1000
     await store.close()
