@@ -8,6 +8,7 @@ from typing import Any
 import pydantic
 
 from nexus.kernel.api.failure import refused
+from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.paging import cut
 from nexus.kernel.part import Part, Surroundings
@@ -16,7 +17,7 @@ from nexus.kernel.sessions.driver import Driver
 from nexus.kernel.sessions.output import SessionOutput
 from nexus.schemas.errors import NexusError, NotFound
 from nexus.schemas.log import LogEntry, LogOptions, LogQuery
-from nexus.schemas.page import Page
+from nexus.schemas.page import Page, PageQuery
 from nexus.schemas.process import (
     MonitorOptions,
     ProcessDetails,
@@ -71,6 +72,7 @@ class Processes(Part):
                 *(self.logs, Page[LogEntry]),
                 query=LogQuery,
             ),
+            LateOperation("GET", "/api/gpu", "debug.gpu.list", "List graphics processors.", self._behind_gpus),
         )
 
     async def list(self, request: ApiRequest[ProcessQuery, None]) -> Page[ProcessInfo]:
@@ -108,6 +110,24 @@ class Processes(Part):
                 return Page[LogEntry](items=[])
             return await asyncio.to_thread(search, own, query)
         return await asyncio.to_thread(search, await self._log_path(query), query)
+
+    def _behind_gpus(self, _operation_id: str) -> Behind:
+        from nexus.kernel.processes.gpus import gpus
+        from nexus.schemas.gpu import Gpu
+
+        async def listed(request: ApiRequest[PageQuery, None]) -> Page[Gpu]:
+            """Return a page of the machine's graphics processors."""
+            query = request.query
+            wanted = [
+                gpu
+                for gpu in await gpus(self._environment)
+                if query.filter is None or query.filter.casefold() in gpu.model_dump_json().casefold()
+            ]
+            sorts = {"id": lambda gpu: gpu.id, "name": lambda gpu: gpu.name}
+            items, cursor = cut(wanted, query, sorts=sorts, order="id", identity=lambda gpu: gpu.id)
+            return Page[Gpu](items=items, next_cursor=cursor, truncated=cursor is not None)
+
+        return Behind(listed, Page[Gpu], query=PageQuery)
 
     async def _log_path(self, named: LogQuery | LogOptions) -> str:
         """Return the file that is meant. Raises `NotFound` for a process that writes to none."""
