@@ -9,6 +9,7 @@ from nexus.schemas.model import Model, StrictModel, Timestamp
 from nexus.schemas.page import PageQuery
 
 MOST_VALUE = 64 * 1024
+MOST_SECONDS = 366 * 24 * 3600
 
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 """As an environment variable's, which it becomes."""
@@ -65,8 +66,18 @@ class SecretValue(StrictModel):
 
 
 class SecretRotation(StrictModel):
-    """A new value: the one given, or so many characters made at random. `every_seconds` has it made again and again."""
+    """A new value: the one given, or so many characters made at random.
+
+    `every_seconds` has it made again and again, `by_hand` has that end.
+    """
 
     value: str | None = Field(default=None, min_length=1, max_length=MOST_VALUE, repr=False)
     characters: int = Field(default=32, ge=16, le=1024)
-    every_seconds: int | None = Field(default=None, ge=60, le=366 * 24 * 3600)
+    every_seconds: int | None = Field(default=None, ge=60, le=MOST_SECONDS)
+    by_hand: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.by_hand and self.every_seconds is not None:
+            raise PydanticCustomError("two_schedules", "Give one of everySeconds and byHand.")
+        return self

@@ -1,18 +1,27 @@
 """Secrets: values by name, given to programs, masked in what they print, and never told."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from nexus.handlers.api_errors import FROM_VAULT, READING, WRITING
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.secrets_given import secret_given
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
-from nexus.schemas.errors import NotFound
+from nexus.schemas.errors import NotFound, ValidationError
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
-from nexus.schemas.secret import MOST_VALUE, LeaseReference, Secret, SecretName, SecretRotation, SecretValue, VaultPath
+from nexus.schemas.secret import (
+    MOST_SECONDS,
+    MOST_VALUE,
+    LeaseReference,
+    Secret,
+    SecretName,
+    SecretRotation,
+    SecretValue,
+    VaultPath,
+)
 
 ONE = "/api/secrets/{id}"
 SET_DEMO = "echo 'a long value' | nexus settings secret set API_KEY"
@@ -83,11 +92,31 @@ class ListSecrets(CommandHandler[ListArguments, Page[Secret]]):
         return await context.api.get("/api/secrets", Page[Secret], query=query_of(context.args))
 
 
+NEVER = "never"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+Every = Annotated[
+    str,
+    StringConstraints(pattern=rf"^([1-9][0-9]{{0,8}}[smhd]?|{NEVER})$"),
+    BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given),
+]
+
+
+def seconds_of(every: str) -> int:
+    """Return a time in seconds. Raises `ValidationError` for one under a minute or over a year."""
+    unit = UNITS.get(every[-1])
+    seconds = int(every) if unit is None else int(every[:-1]) * unit
+    if not 60 <= seconds <= MOST_SECONDS:
+        raise ValidationError.because("It is a minute at the least, and 366 days at the most.", field="every")
+    return seconds
+
+
 class RotateArguments(SecretArguments):
     stdin: bool = Field(default=False, description="Read the next value from standard input; else one is made.")
     characters: int = Field(default=32, ge=16, le=1024, description="How many characters are made.")
-    every: int | None = Field(
-        default=None, ge=60, le=366 * 24 * 3600, description="Seconds after which the kernel makes the next, and so on."
+    every: Every | None = Field(
+        default=None,
+        description="Have the kernel make the next after this time, and so on: 30d, 12h, 90m, or seconds; or never.",
+        json_schema_extra={"metavar": "TIME"},
     )
 
 
@@ -103,14 +132,19 @@ class RotateSecret(CommandHandler[RotateArguments, Secret]):
     effects = frozenset({Effect.WRITE})
     change = "updated"
     errors = (*WRITING, *FROM_VAULT, NotFound)
-    examples = (Example(line="nexus settings secret rotate API_KEY", shows="The next value", needs=(SET_DEMO,)),)
+    examples = (
+        Example(line="nexus settings secret rotate API_KEY", shows="The next value", needs=(SET_DEMO,)),
+        Example(line="nexus settings secret rotate API_KEY --every 30d", shows="And one a month", needs=(SET_DEMO,)),
+    )
 
     async def execute(self, context: ExecutionContext[RotateArguments]) -> Secret:
         given = context.args
         value = None
         if given.stdin:
             value = await secret_given(context, f"Next value of {given.name}: ", field="value", most=MOST_VALUE)
-        body = SecretRotation(value=value, characters=given.characters, every_seconds=given.every)
+        never = given.every == NEVER
+        seconds = seconds_of(given.every) if given.every is not None and not never else None
+        body = SecretRotation(value=value, characters=given.characters, every_seconds=seconds, by_hand=never)
         return await context.api.post(f"{ONE}/rotate", Secret, at={"id": given.name}, body=body)
 
 

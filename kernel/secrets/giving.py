@@ -7,7 +7,7 @@ stirred.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 30.0
 """So often it is looked whether a value is another, where nobody told of it: other kernels and a Vault do not."""
+AT_ONCE = 8
 LEAST_SECONDS = 0.05
 KEPT_SECONDS = 25 * 3600.0
 """So long it is known what an ended program had: it may be started again, as it was, within a day."""
@@ -49,6 +50,7 @@ class Giving:
         self._stirred = asyncio.Event()
         self._look_at = 0.0
         self._keeping: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     async def give(self, session_id: str, names: Sequence[str], told: Told) -> Given:
         """Give a program these secrets: it is told of newer values until it is `let_go`.
@@ -58,7 +60,7 @@ class Giving:
         found = await self._catalog.find(list(dict.fromkeys(names)))
         if (before := self._ended.pop(session_id, None)) is not None:
             await self._lending.revoke_all(before)
-            self._keep(before)
+            await self._keep(before)
         given = self._before(session_id, told) or Given(session_id, self._files.choose(session_id), told)
         given.ended = 0.0
         given.leave([name for lent in given.lent for name in lent.names])
@@ -71,7 +73,7 @@ class Giving:
                 lent, values = await self._lending.lend(path, fields)
                 given.take_lease(lent)
                 given.take(values)
-            self._keep(given)
+            await self._keep(given)
             self._files.write(given.folder, given.newest)
         except BaseException:
             await self.let_go(session_id)
@@ -99,12 +101,16 @@ class Giving:
         if given is None:
             return
         given.ended = time.time()
-        self._files.remove(given.folder)
-        self._keep(given)
         if given.lent or given.over:
             self._ended[session_id] = given
             self._begin()
             self.stir(look=False)
+        try:
+            self._files.remove(given.folder)
+            await self._keep(given)
+        except NexusError:
+            # The session ends all the same.
+            log.exception("what session %s had of secrets could not be taken away", session_id)
 
     async def end_former(self, session_id: str) -> None:
         """Learn that the program which an earlier process of the kernel had is gone."""
@@ -178,15 +184,32 @@ class Giving:
         await self._revoke_ended()
         if any(given.lent for given in self._live.values()):
             await self._lending.keep_token()
-        looks = time.time() >= self._look_at
-        if looks:
+        newest = None
+        if time.time() >= self._look_at:
             self._look_at = time.time() + LOOK_SECONDS
-        await asyncio.gather(*(self._look_after(given, looks=looks) for given in list(self._live.values())))
+            newest = await self._versions()
+        await asyncio.gather(*(self._look_after(given, newest) for given in list(self._live.values())))
 
-    async def _look_after(self, given: Given, *, looks: bool) -> None:
+    async def _versions(self) -> dict[str, int]:
+        """Return the number of the newest value of each secret that a program has; without those that are gone."""
+        names = {name for given in self._live.values() for name in given.versions}
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def look(name: str) -> tuple[str, int | None]:
+            async with room:
+                try:
+                    return name, await self._catalog.version(name)
+                except NexusError as error:
+                    log.warning("whether %s has a newer value is not known: %s", name, error)
+                    return name, None
+
+        looked = await asyncio.gather(*(look(name) for name in names))
+        return {name: version for name, version in looked if version is not None}
+
+    async def _look_after(self, given: Given, newest: Mapping[str, int] | None) -> None:
         try:
-            if looks:
-                await self._look_for_newer(given)
+            if newest is not None:
+                await self._look_for_newer(given, newest)
                 if not self._files.there(given.folder, given.newest):
                     self._files.write(given.folder, given.newest)
             for lent in list(given.lent):
@@ -195,10 +218,9 @@ class Giving:
         except NexusError as error:
             log.warning("the secrets of session %s could not be looked after: %s", given.session_id, error)
 
-    async def _look_for_newer(self, given: Given) -> None:
+    async def _look_for_newer(self, given: Given, newest: Mapping[str, int]) -> None:
         for name, before in list(given.versions.items()):
-            version = await self._catalog.version(name)
-            if version is None or version == before:
+            if newest.get(name, before) == before:
                 continue
             found = (await self._catalog.find([name]))[0]
             given.versions[name] = found.version
@@ -213,7 +235,7 @@ class Giving:
         if lent is None:
             return
         if await self._lending.renewed(lent):
-            self._keep(given)
+            await self._keep(given)
         elif self._lending.is_due(lent):
             await self._anew(given, path, names)
 
@@ -227,7 +249,7 @@ class Giving:
                 if each.path == path and self._lending.fails(each):
                     await _tell(given, f"cannot be renewed: {error}", list(each.names))
             raise
-        if given.session_id not in self._live:
+        if self._live.get(given.session_id) is not given:
             await self._lending.revoke(lent.id, path)
             return
         given.take_lease(lent)
@@ -235,10 +257,10 @@ class Giving:
 
     async def _deliver(self, given: Given, values: dict[str, str], what: str) -> None:
         """Hand newer values over: masked first, then kept, then in the files, then told of."""
-        if given.session_id not in self._live:
+        if self._live.get(given.session_id) is not given:
             return
         new = given.take(values)
-        self._keep(given)
+        await self._keep(given)
         if new:
             self._files.write(given.folder, new)
             await _tell(given, what, list(new))
@@ -248,8 +270,8 @@ class Giving:
             await self._lending.revoke_all(given)
             if self._ended.get(session_id) is given:
                 # Else its program was started again meanwhile.
-                self._keep(given)
-                if not given.over:
+                await self._keep(given)
+                if not given.over and self._ended.get(session_id) is given:
                     del self._ended[session_id]
 
     def _before(self, session_id: str, told: Told) -> Given | None:
@@ -257,8 +279,10 @@ class Giving:
         record = self._records.read(f"{PREFIX}{session_id}")
         return Given.of(session_id, record, told) if record is not None else None
 
-    def _keep(self, given: Given) -> None:
-        self._records.write(f"{PREFIX}{given.session_id}", given.record())
+    async def _keep(self, given: Given) -> None:
+        # One after the other, each as it is by then; what is waited for is the disk.
+        async with self._writing:
+            await asyncio.to_thread(self._records.write, f"{PREFIX}{given.session_id}", given.record())
 
 
 async def _tell(given: Given, what: str, names: Sequence[str]) -> None:

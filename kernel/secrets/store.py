@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, null, select, update
 
 from nexus.kernel.keys import Keys
 from nexus.kernel.secrets.sealing import seal, unseal
@@ -93,11 +93,16 @@ class SecretRows:
         return self._put(connection, name, row, {"sealed": b"", "version": version, "source": source})
 
     def schedule(self, connection: Connection, row: Row[Any], wanted: SecretRotation) -> Row[Any]:
-        """Have a secret rotated again and again, if that is wanted."""
-        if wanted.every_seconds is None:
+        """Have a secret rotated again and again, or no more, where that is wanted; else its schedule begins anew."""
+        every = wanted.every_seconds
+        if wanted.by_hand:
+            values: dict[str, Any] = {"rotation": null(), "rotates_at": None}
+        elif every is not None:
+            values = {"rotation": {"seconds": every, "characters": wanted.characters}, "rotates_at": _in(every)}
+        elif row.rotation is not None:
+            values = {"rotates_at": _in(row.rotation["seconds"])}
+        else:
             return row
-        rotation = {"seconds": wanted.every_seconds, "characters": wanted.characters}
-        values = {"rotation": rotation, "rotates_at": _in(wanted.every_seconds)}
         connection.execute(update(secrets).where(secrets.c.id == row.id).values(values))
         return self.found(connection, row.name)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nexus.kernel.keys import Keys
 from nexus.kernel.settings import VaultAddress
 from nexus.kernel.store.store import Store
-from nexus.schemas.errors import ExtraMissing
+from nexus.schemas.errors import ExtraMissing, NexusError
 
 if TYPE_CHECKING:
     from nexus.kernel.secrets.catalog import SecretCatalog
@@ -33,24 +33,34 @@ class Secrets:
         self._catalog: SecretCatalog | None = None
         self._giving: Giving | None = None
         self._vault: Vault | None = None
+        self._fault: NexusError | None = None
+        """Why the Vault of the settings cannot be used."""
 
     async def catalog(self) -> "SecretCatalog":
         """Return where they are found. Raises `ExtraMissing`, `ConfigInvalid` for a Vault that cannot be used."""
-        if self._catalog is None:
-            async with self._opening:
-                if self._catalog is None:
-                    from nexus.kernel.secrets.catalog import SecretCatalog
-                    from nexus.kernel.secrets.store import SecretRows
+        catalog = await self._found()
+        if self._fault is not None:
+            raise self._fault
+        return catalog
 
-                    if self._address is not None:
+    async def _found(self) -> "SecretCatalog":
+        async with self._opening:
+            if self._catalog is None:
+                from nexus.kernel.secrets.catalog import SecretCatalog
+                from nexus.kernel.secrets.store import SecretRows
+
+                if self._address is not None:
+                    try:
                         # hvac and requests take a tenth of a second: not on the event loop's thread.
                         self._vault = await asyncio.to_thread(opened, self._address, self._records)
-                    self._catalog = SecretCatalog(self._store, SecretRows(self._keys), self._vault)
-        return self._catalog
+                    except NexusError as error:
+                        self._fault = error
+                self._catalog = SecretCatalog(self._store, SecretRows(self._keys), self._vault)
+            return self._catalog
 
     async def giving(self) -> "Giving":
-        """Return what gives them to programs. Raises as `catalog` does."""
-        catalog = await self.catalog()
+        """Return what gives them to programs: also without its Vault, for what programs print is to be masked."""
+        catalog = await self._found()
         if self._giving is None:
             from nexus.kernel.secrets.giving import Giving
 
@@ -59,7 +69,10 @@ class Secrets:
 
     async def give(self, session_id: str, names: Sequence[str], told: "Told") -> "Given | None":
         """Give a session's program secrets; None where it wants none. Raises what `Giving.give` does."""
-        return await (await self.giving()).give(session_id, names, told) if names else None
+        if not names:
+            return None
+        await self.catalog()
+        return await (await self.giving()).give(session_id, names, told)
 
     async def take_up(self, session_id: str, names: Sequence[str], told: "Told") -> "Given | None":
         """Go on with what an earlier process of the kernel gave."""

@@ -102,7 +102,8 @@ class LocalKernel:
             await self._open_to_serve(wanted)
         elif wanted != self._settings and wanted.decides:
             raise Conflict.because(
-                "The kernel is open already, and not with this secret or database.", hint="NEXUS_RESIDENT=0 nexus serve"
+                "The kernel is open already, and not with this secret, database or sign-in of a Vault.",
+                hint="NEXUS_RESIDENT=0 nexus serve",
             )
         if self._kernel is None:
             raise FolderOwned(

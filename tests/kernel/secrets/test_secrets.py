@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.secrets.masking import MASK, Masker
 from nexus.kernel.secrets.sealing import seal, unseal
 from nexus.kernel.secrets_part import SecretsPart
+from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.account_tables import secrets
 from nexus.schemas.errors import StorageCorrupt
 from tests.kernel.answers import answer, make_project, refusal
+from tests.kernel.cluster import Cluster
 from tests.kernel.holder.programs import end as end_holder
 from tests.kernel.kept import everything_kept
+from tests.kernel.secrets.test_vault import secrets_of
 
 VALUE = "correct-horse-battery"
+INVALID = "VALIDATION_ERROR"
 
 
 @given(
@@ -76,6 +81,67 @@ async def test_what_is_due_is_rotated_and_no_more(api: httpx.AsyncClient, kernel
     rows = await kernel._store.read(lambda c: c.execute(select(secrets).order_by(secrets.c.name)).all())
     assert [(row.name, row.version) for row in rows] == [("DUE", 3), ("LATER", 2)]
     assert rows[0].rotates_at > "2026"
+
+
+async def test_a_schedule_is_kept_by_a_kernel_that_stays_and_ended_by_hand(
+    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path
+) -> None:
+    await api.put("/api/secrets/DUE", json={"value": VALUE})
+    answer(await api.post("/api/secrets/DUE/rotate", json={"everySeconds": 3600}))
+    past = update(secrets).values(rotates_at="2020-01-01T00:00:00.000000Z")
+    await kernel._store.write(lambda connection: connection.execute(past))
+    await kernel.close()
+    server = await Kernel.open(data_folder, OneShotHost(mode="server"))
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://kernel") as anew:
+            async with asyncio.timeout(60):
+                secret = answer(await anew.get("/api/secrets"))["items"][0]
+                while secret["version"] < 3:  # a schedule tells nobody
+                    secret = answer(await anew.get("/api/secrets"))["items"][0]
+                    await asyncio.sleep(0.02)
+            assert secret["rotatesAt"] > secret["rotatedAt"]
+            refusal(await anew.post("/api/secrets/DUE/rotate", json={"everySeconds": 60, "byHand": True}), 422, INVALID)
+            ended = answer(await anew.post("/api/secrets/DUE/rotate", json={"byHand": True}))
+            assert (ended["version"], ended["rotatesAt"]) == (4, None)
+    finally:
+        await server.close()
+
+
+async def test_kernels_on_one_database_rotate_what_is_due_once_and_give_each_others_values(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    settings = KernelSettings(secret="k" * 40, database=cluster.emptied())
+    kernels = [await Kernel.open(tmp_path / name, OneShotHost(), settings=settings) for name in "ab"]
+    try:
+        catalogs = [await secrets_of(kernel).catalog() for kernel in kernels]
+        heard: list[str] = []
+        delivered = asyncio.Event()
+
+        async def told(_message: str, names: Sequence[str]) -> None:
+            heard.extend(names)
+            delivered.set()
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(kernels[0].app), base_url="http://kernel") as api:
+            await api.put("/api/secrets/DUE", json={"value": VALUE})
+            answer(await api.post("/api/secrets/DUE/rotate", json={"everySeconds": 3600}))
+            given = await secrets_of(kernels[1]).give("ses_1", ["DUE"], told)
+        past = update(secrets).values(rotates_at="2020-01-01T00:00:00.000000Z")
+        await kernels[0]._store.write(lambda connection: connection.execute(past))
+        await asyncio.gather(*(catalog.rotate_due() for catalog in [*catalogs, *catalogs]))
+        (found,) = await catalogs[0].find(["DUE"])
+        assert found.version == 3
+        # It was rotated by whichever: the one whose program has it looks, and hands it over.
+        (await secrets_of(kernels[1]).giving()).stir()
+        async with asyncio.timeout(60):
+            await delivered.wait()
+        assert heard == ["DUE"]
+        assert given.newest == {"DUE": found.value}
+        assert (given.folder / "DUE").read_text() == found.value
+        await (await secrets_of(kernels[1]).giving()).let_go("ses_1")
+        assert not given.folder.exists()
+    finally:
+        for kernel in kernels:
+            await kernel.close()
 
 
 async def printed(api: httpx.AsyncClient, new: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """A Vault as the back end of secrets, against the stand-in of `vault_server`: values, sign-ins, and what is refused."""
 
 import ipaddress
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from nexus.kernel.settings import VaultAddress
+from tests.conftest import Shell
 from tests.kernel.answers import answer, refusal
 from tests.kernel.kept import everything_kept
 from tests.kernel.secrets import vault_server
@@ -197,6 +199,37 @@ async def test_a_vault_is_believed_by_the_certificates_that_were_given_for_it(tm
         lost = as_role(vault, tmp_path, ca=tmp_path / "none.pem")
         refusal(await with_vault(tmp_path / "b", lost), 422, "CONFIG_INVALID")
         assert list(vault.values) == ["nexus/API_KEY"]
+
+
+def test_a_kernel_is_told_of_its_vault_by_the_configuration(shell: Shell, vault: Vault) -> None:
+    settings = {"url": vault.url, "method": "approle", "role_id": ROLE_ID, "secret_id_file": str(shell.home / "id")}
+    (shell.home / "id").write_text(SECRET_ID)
+    table = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    folder = Path(shell.environment["NEXUS_HOME"]) / "config"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f"[vault]\n{table}")
+    done = shell.run(
+        """
+        echo 'correct-horse-battery' | nexus settings secret set API_KEY | jq -r .data.kept
+        nexus settings secret set DB --lease database/creds/reporting --field password | jq -r .data.kept
+        nexus settings secret rotate API_KEY --every 30d | jq -r .data.version
+        nexus settings secret list | jq -r '.data.items | map(.name) | join(",")'
+        id=$(nexus debug process start --secret API_KEY --secret DB -- sh -c 'echo "$API_KEY|$DB|"' | jq -r .data.id)
+        nexus debug log tail --id "$id" --follow | jq -r 'select(.event == "data").payload.message'
+        nexus settings secret delete API_KEY --yes | jq -r .data.id
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    *told, deleted = done.stdout.decode().splitlines()
+    assert told == ["vault", "lease", "2", "API_KEY,DB", "***|***|"]
+    assert deleted.startswith("sec_")
+    assert len(vault.leases) + len(vault.revoked) == 1
+    # Which settings a Vault's own errors speak of.
+    vault.sealed = True
+    refused = shell.run("echo value | nexus settings secret set API_KEY")
+    assert refused.returncode == 5
+    assert json.loads(refused.stdout)["errors"][0]["code"] == "VAULT_SEALED"
+    vault.sealed = False
 
 
 def secrets_of(kernel: Kernel) -> Any:
