@@ -148,6 +148,34 @@ def test_imports_run_one_way(graph: Imports, layer: str) -> None:
         assert not strays, f"{name} imports {strays}: {layer} may import {sorted(allowed)}"
 
 
+def names_of(tree: ast.Module) -> set[str]:
+    """Return what a module has at its top, whatever it stands under there: `if TYPE_CHECKING`, `try`."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        pending += ast.iter_child_nodes(node)
+    return found
+
+
+def test_every_name_that_is_imported_is_there_also_where_no_checker_looks() -> None:
+    has = {name: names_of(ast.parse((ROOT / path).read_text(encoding="utf-8"))) for name, path in NAMES.items()}
+    missing = []
+    for path in NAMES.values():
+        for target, line in imported(path):
+            above, _, name = target.rpartition(".")
+            if target.startswith("nexus.") and target not in has and name not in has.get(above, ()):
+                missing.append(f"{path}:{line}: {target}")
+    assert missing == []
+
+
 def test_no_module_imports_itself_by_way_of_others(graph: Imports) -> None:
     assert circle(graph) is None
 
