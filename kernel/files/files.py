@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.caller import SHELL
 from nexus.kernel.files.root import FileData, Root, digest_of
 from nexus.kernel.files.tree import browse
 from nexus.kernel.files.write import write
@@ -92,9 +93,10 @@ class Files(Part):
         wanted = request.body
         data = bytes_of(wanted)
         folder = await self._folder(wanted.project_id)
+        in_git = request.caller.may(SHELL)
 
         def work(root: Root) -> FileWritten:
-            change = write(root, wanted.path, data, MOST_BYTES, wanted.expected_sha256)
+            change = write(root, wanted.path, data, MOST_BYTES, wanted.expected_sha256, in_git=in_git)
             return FileWritten(path=wanted.path, size=len(data), sha256=digest_of(data), change=change)
 
         loop = asyncio.get_running_loop()

@@ -1,27 +1,38 @@
 """Writing below a project's folder: whole or not at all, into the folder that a path really leads to."""
 
+import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
 
 from nexus.kernel.files.beneath import MOST_LINKS, SEARCH, link_target
 from nexus.kernel.files.root import LIST, READ, FileData, Root, checked, read_file, told_of
-from nexus.schemas.errors import Conflict, NotFound, PathOutsideRoot, ValidationError
+from nexus.schemas.errors import Conflict, NotFound, PathOutsideRoot, PermissionDenied, ValidationError
 
 Change = Literal["created", "updated", "unchanged"]
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_NAME_CHARACTERS = 60
 
 
-def write(root: Root, path: str, data: bytes, most_bytes: int, expected_sha256: str | None = None) -> Change:
+def write(
+    root: Root, path: str, data: bytes, most_bytes: int, expected_sha256: str | None = None, *, in_git: bool = True
+) -> Change:
     """Put the bytes at the path; folders on the way are made, a link is followed as far as it stays inside.
 
     A new file is as open to others as its folder is, an old one keeps its mode. Raises `Conflict` when what is there
-    has not the expected digest, and `ValidationError` when it is no regular file or has more than `most_bytes`.
+    has not the expected digest, `ValidationError` when it is no regular file or has more than `most_bytes`, and without
+    `in_git` `PermissionDenied` for git's own folder: its configuration names programs.
     """
+    if not in_git:
+        # Before folders are made on the way, and once more where links have led.
+        _refuse_gits(path, path.split("/"))
     with _place(root, path) as (folder, name), told_of(path):
+        if not in_git:
+            _refuse_gits(path, [*names_below(root.descriptor, folder), name])
         before = _before(folder, name, path, most_bytes)
         _expect(before, expected_sha256, path)
         if before is not None and before.data == data:
@@ -29,6 +40,26 @@ def write(root: Root, path: str, data: bytes, most_bytes: int, expected_sha256: 
         mode = before.status.st_mode & 0o777 if before else os.stat(folder).st_mode & 0o666
         _replace(folder, name, data, mode)
         return "updated" if before else "created"
+
+
+def _refuse_gits(path: str, names: Iterable[str]) -> None:
+    """Raise `PermissionDenied` where one of the names is git's own folder, as any file system may spell it."""
+    plain = ("".join(char for char in name if unicodedata.category(char) != "Cf").casefold() for name in names)
+    if any(name in (".git", "git~1") for name in plain):
+        raise PermissionDenied.because(
+            f"{path} is git's own: no role grants 'agent terminal open' here.", operation="agent.terminal.open"
+        )
+
+
+def names_below(root: int, folder: int) -> Sequence[str]:
+    """Return the names that really lead from an open folder to another one below it."""
+    return os.path.relpath(_path_of(folder), _path_of(root)).split("/")
+
+
+def _path_of(folder: int) -> str:
+    if sys.platform == "darwin":
+        return os.fsdecode(fcntl.fcntl(folder, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+    return os.readlink(f"/proc/self/fd/{folder}")
 
 
 @contextmanager

@@ -18,6 +18,8 @@ SAFE = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.pager": "cat",
+    # A folder that is laid out as a bare repository has a configuration too, and anybody may have put it there.
+    "safe.bareRepository": "explicit",
     "core.askPass": "",
     "protocol.allow": "never",
     "protocol.https.allow": "always",

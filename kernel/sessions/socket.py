@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from nexus.kernel.api.failure import entry_of, refused
 from nexus.kernel.sessions.attachment import Attachment
 from nexus.kernel.sessions.gate import SessionGate
+from nexus.schemas.errors import Conflict
 from nexus.schemas.model import Model
 from nexus.schemas.protocol import (
     ActivateSession,
@@ -42,6 +43,8 @@ from nexus.sessions.transport import DEFAULT_WINDOW
 
 MOST_COMMANDS = 256
 """So many commands of one connection may be under way; then no more are read from it."""
+MOST_ATTACHMENTS = 1000
+"""So many streams one connection may read at once; each costs the kernel memory."""
 LEAVING_SECONDS = 30.0
 """So long a connection that ended is kept for the commands that it began."""
 UNKNOWN_ID = "-"
@@ -130,6 +133,10 @@ class KernelSocket:
         if command.window is None:
             # What a slow reader does not take must not pile up between us.
             command.window = DEFAULT_WINDOW
+        if len(self._attachments) >= MOST_ATTACHMENTS:
+            raise Conflict.because(
+                f"A connection reads at most {MOST_ATTACHMENTS} streams at once.", hint="Detach from one first."
+            )
         attachment = await self._sessions.attach(command)
         number = next(self._numbers)
         self._attachments[number] = attachment

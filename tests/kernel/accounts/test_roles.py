@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import websockets
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from nexus.kernel.accounts import tokens
 from nexus.kernel.api.endpoint import Endpoint
 from nexus.kernel.caller import covers, matches
+from nexus.schemas.protocol import KernelCommand
 from tests.kernel.accounts.test_signing import audit_of
 from tests.kernel.answers import answer, make_project, refusal
 from tests.kernel.server.running import PASSWORD, Running
@@ -225,6 +226,40 @@ async def test_the_websocket_grants_what_http_grants(server: Running) -> None:
     told = await audit_of(server)
     assert '"user":"anna"' in told
     assert '"operation":"agent.terminal.open","outcome":"done"' in told
+
+
+FIELDS: dict[str, Any] = {
+    "sessionId": "ses_none",
+    "session": {"type": "terminal"},
+    "input": {"client": "c", "number": 1, "data": "x"},
+    "size": {"columns": 80, "rows": 24},
+    "attachment": 1,
+    "seq": 1,
+}
+HARMLESS = {"ping", "session.detach", "session.consumed"}
+"""What a connection asks of itself alone."""
+
+
+async def test_every_command_of_the_socket_is_denied_to_who_is_nobody_and_to_who_has_no_role(server: Running) -> None:
+    """As the protocol has them: a new one is held to this too."""
+    await server.user("plain")
+    url = server.url.replace("http", "ws") + "/kernel"
+    kinds = [kind for kind in get_args(get_args(KernelCommand)[0]) if kind.model_fields["type"].default not in HARMLESS]
+    assert len(kinds) >= 10
+    async with (
+        websockets.connect(url, proxy=None) as unsigned,
+        socket_of(server, (await server.login("plain"))["accessToken"]) as signed,
+    ):
+        for connection, codes in (
+            (unsigned, {"AUTHENTICATION_REQUIRED"}),
+            (signed, {"PERMISSION_DENIED", "SESSION_NOT_FOUND"}),
+        ):
+            caller = Socket(connection)
+            for kind in kinds:
+                needed = [field.alias or name for name, field in kind.model_fields.items() if field.is_required()]
+                given = {name: FIELDS[name] for name in needed if name != "id"}
+                told = await caller.ask(kind.model_fields["type"].default, **given)
+                assert told["error"]["code"] in codes, (kind, told)
 
 
 async def test_a_socket_of_who_was_disabled_is_closed(server: Running) -> None:

@@ -325,6 +325,14 @@ async def test_who_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> N
         answer(await server.owner.get("/health"))
 
 
+async def test_nobody_has_another_address_by_saying_so(tmp_path: Path) -> None:
+    for proxies, address in (((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.7")):
+        async with running(tmp_path / address, proxies=proxies) as server:
+            told = {"x-forwarded-for": "192.0.2.7", "x-real-ip": "192.0.2.8", "forwarded": "for=192.0.2.9"}
+            answer(await server.client().get("/health", headers=told))
+            assert server.log[-1]["address"] == address
+
+
 async def test_the_metrics_are_for_who_may_read_them_and_are_as_prometheus_reads(server: Running) -> None:
     anyone, root = server.client(), await server.signed_in("root", "admin")
     refusal(await anyone.get("/metrics"), 401, "AUTHENTICATION_REQUIRED")

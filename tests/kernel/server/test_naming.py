@@ -1,5 +1,6 @@
 """Who has no shell of the server's machine names none of its folders, files and programs: each is as good as one."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,41 @@ async def test_a_project_has_a_folder_of_its_own_unless_a_shell_is_granted(
     assert [record["operation"] for record in told].count("agent.project.create") == 5
     root = await server.signed_in("root", patterns=["agent.*"])
     assert answer(await root.patch(f"/api/projects/{made['id']}", json={"contentPath": str(data)}))
+
+
+def repository_in(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(folder)], check=True, timeout=30)
+
+
+async def test_the_configuration_of_git_names_programs_and_is_written_by_who_has_a_shell(
+    server: Running, anna: Any
+) -> None:
+    made = answer(await anna.post("/api/projects", json={"name": "mine"}), 201)
+    folder = Path(made["contentPath"])
+    repository_in(folder)
+    before = (folder / ".git" / "config").read_bytes()
+    (folder / "link").symlink_to(".git")
+    (folder / "file").symlink_to(".git/config")
+    wanted = {"projectId": made["id"], "content": "[core]\n\tfsmonitor = /nowhere\n"}
+    for path in (".git/config", ".GIT/config", "a/.git/hooks/x", "link/config", "link/hooks/x", "file", ".gi\u200ct/x"):
+        refused = await anna.post("/api/files/content", json={**wanted, "path": path})
+        refusal(refused, 403, "PERMISSION_DENIED")
+    assert (folder / ".git" / "config").read_bytes() == before
+    assert not (folder / "a").exists()
+    answer(await anna.post("/api/files/content", json={**wanted, "path": ".gitignore"}))
+    root = await server.signed_in("root", patterns=["agent.*"])
+    answer(await root.post("/api/files/content", json={**wanted, "path": ".git/description"}))
+
+
+async def test_a_folder_laid_out_as_a_repository_is_none(server: Running, anna: Any, tmp_path: Path) -> None:
+    made = answer(await anna.post("/api/projects", json={"name": "mine"}), 201)
+    config = f"[core]\n\tbare = false\n\tworktree = .\n\tfsmonitor = touch {tmp_path / 'done'}\n"
+    files = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/x": "", "config": config, "file": "x"}
+    for path, content in files.items():
+        answer(await anna.post("/api/files/content", json={"projectId": made["id"], "path": path, "content": content}))
+    told = await anna.get("/api/files/diff", params={"projectId": made["id"], "path": "file"})
+    refusal(told, 422, "VALIDATION_ERROR")
+    assert not (tmp_path / "done").exists()
 
 
 @pytest.mark.parametrize("backend", ["acp:/bin/sh", "script:/etc/passwd", "claude"])
