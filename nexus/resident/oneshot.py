@@ -131,6 +131,9 @@ async def _close(door: "Door | None", runtime: "Runtime", kernel: LocalKernel) -
 
 def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") -> Call:
     columns, rows = window()
+    umask = mask()
+    # What is ours is for us alone, as the resident's is; what is the caller's is made with the caller's.
+    os.umask(0o077)
     stdin = ProcessInput()
     return Call(
         argv=tuple(command.argv),
@@ -140,7 +143,7 @@ def _call(command: Command, stdout: "ProcessOutput", signals: "ProcessSignals") 
         stdout=stdout,
         stderr=ProcessOutput(2, is_terminal=os.isatty(2), needed=False),
         signals=signals,
-        umask=mask(),
+        umask=umask,
         limits=Limits(limits()),
         columns=columns,
         rows=rows,

@@ -29,3 +29,19 @@ def test_answers_that_are_shown_are_envelopes() -> None:
         for kind, text in FENCED.findall(page.read_text()):
             if kind == "json":
                 assert list(json.loads(text)) == ["status", "data", "message", "requestId", "timestamp", "errors"]
+
+
+def test_the_readme_shows_what_is_printed(shell: Shell) -> None:
+    shown = [text for kind, text in FENCED.findall((DOCS.parent / "README.md").read_text()) if kind == "console"]
+    assert len(shown) == 3
+    shell.run("nexus agent project create --name nexus")
+    for text in shown:
+        line, _, printed = text.partition("\n")
+        done = shell.run(line.removeprefix("$ "))
+        assert masked(done.stdout.decode()) == masked(printed)
+
+
+def masked(text: str) -> str:
+    """Return what is the same whenever it is printed; rows are filled up with spaces."""
+    text = re.sub(r"req_[0-9a-f]{24}", "req_", text)
+    return re.sub(r" +$", "", re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "T", text), flags=re.M)

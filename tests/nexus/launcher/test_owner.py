@@ -149,3 +149,11 @@ def test_as_a_module_it_answers_the_same(home: Any, words: tuple[str, ...]) -> N
     assert done.returncode == home.run(*words).status
     own = {"requestId": None, "timestamp": None}
     assert json.loads(done.stdout) | own == home.run(*words).envelope | own
+
+
+def test_a_command_alone_leaves_nothing_open_to_others_whatever_the_umask(home: Any) -> None:
+    made = home.shell('umask 000; NEXUS_RESIDENT=0 "$NEXUS" agent project create --name x --select')
+    assert made.status == 0
+    below = [path for path in home.path.rglob("*") if not path.is_symlink()]
+    assert below
+    assert [path for path in below if path.stat().st_mode & 0o077] == []

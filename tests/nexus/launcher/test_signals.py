@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from nexus.launcher.process import LEAVING
+from tests.nexus.launcher.conftest import PYTHON, install
 
 BOTH_WAYS = pytest.mark.parametrize("resident", ["1", "0"])
 
@@ -245,3 +246,21 @@ def until(condition: Any, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_before_the_launcher_takes_signals_ends_it_without_a_traceback(
+    homes: Any, tmp_path: Path, ignored: bool
+) -> None:
+    script = install(tmp_path / "slow")
+    places = script.parents[1] / "lib" / PYTHON / "site-packages" / "nexus" / "places.py"
+    wait = 'import posix, time\nposix.write(2, b"loading\\n")\ntime.sleep(2 if IGNORED else 60)\n'
+    places.write_text(places.read_text().replace("import sys\n", f"IGNORED = {ignored}\n{wait}import sys\n", 1))
+    home = homes(script, NEXUS_RESIDENT="0")
+    how = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)} if ignored else {}
+    process = home.start("version", **how)
+    assert process.stderr.readline() == b"loading\n"
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == ((0, b"") if ignored else (-signal.SIGINT, b""))
+    assert bool(stdout) is ignored
