@@ -3,26 +3,33 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Sequence
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import ApiRequest, Operation
+from nexus.kernel.caller import Caller
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.store.rows import now
 from nexus.schemas.errors import NexusError, ValidationError
-from nexus.schemas.kernel import Deleted
+from nexus.schemas.kernel import Deleted, LiveCounts
 from nexus.schemas.page import Page
 from nexus.schemas.secret import Secret, SecretQuery, SecretRotation, SecretValue
 
 LOOK_SECONDS = 30.0
 """So often a kernel looks for secrets that are due."""
+SWEEP_SECONDS = 3600.0
+"""So often it looks for what programs had that ended unseen; the first time when it starts."""
 FIRST_SECONDS = 5.0
 """So long a resident's first commands go before that."""
 
 # Words of SQL, because most kernels have none: nothing of secrets is imported to learn that.
 DUE = text("SELECT 1 FROM secrets WHERE rotates_at <= :now LIMIT 1")
+
+SCHEDULE = Caller("schedule", "none")
+"""Who rotates what is due, as the audit chain tells it."""
 
 log = logging.getLogger("nexus.kernel.secrets")
 
@@ -34,6 +41,8 @@ class SecretsPart(Part):
         self._secrets = surroundings.secrets
         self._store = surroundings.store
         self._mode = surroundings.host.mode
+        self._witness = surroundings.witness
+        self._swept_at = -SWEEP_SECONDS
         self._drivers = surroundings.drivers
         self._staying: asyncio.Task[None] | None = None
 
@@ -69,15 +78,23 @@ class SecretsPart(Part):
                 log.exception("secrets that were due could not be rotated")
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _write_down(self, connection: Connection, name: str) -> None:
+        self._witness.record(SCHEDULE, "settings.secret.rotate", "done", name=name)(connection)
+
     async def look(self) -> None:
         """Do once what is due. Raises storage errors, and what the way to the Vault does."""
-        if self._secrets.were_given:
+        if time.monotonic() - self._swept_at > SWEEP_SECONDS and self._secrets.were_given:
+            self._swept_at = time.monotonic()
             await self._drivers.ready()
             await self._secrets.sweep(self._drivers.at_work())
         moment = now()
         if await self._store.read(lambda connection: connection.execute(DUE, {"now": moment}).first()) is not None:
-            await (await self._secrets.catalog()).rotate_due()
+            await (await self._secrets.catalog()).rotate_due(self._write_down)
             await self._secrets.changed()
+
+    def live(self) -> LiveCounts:
+        """Count the programs that have what a Vault lent: it ends when nobody renews it."""
+        return LiveCounts(processes=self._secrets.lent)
 
     def _load(self, operation_id: str) -> Behind:
         return {

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, Row
 
 from nexus.kernel.paging import cut
-from nexus.kernel.secrets.store import KEPT_IN_VAULT, SecretRows, kept, lease_of, made_up, not_found, told
+from nexus.kernel.secrets.store import KEPT_IN_VAULT, Rotated, SecretRows, kept, lease_of, made_up, not_found, told
 from nexus.kernel.store.rows import name_key
 from nexus.kernel.store.store import Store
 from nexus.schemas.errors import ConfigInvalid, NexusError, NotFound, ValidationError
@@ -132,15 +132,15 @@ class SecretCatalog:
 
         return await write(work)
 
-    async def rotate_due(self) -> None:
-        """Rotate what is due, once over all kernels. Raises storage errors."""
-        for row in await self._store.write(self._rows.rotate_due):
+    async def rotate_due(self, told: Rotated) -> None:
+        """Rotate what is due, once over all kernels; `told` hears of each. Raises storage errors."""
+        for row in await self._store.write(partial(self._rows.rotate_due, told=told)):
             try:
                 version = await self._need_vault().write(row.name, made_up(row.rotation["characters"]))
             except NexusError as error:
                 log.warning("%s was due, and is not rotated yet: %s", row.name, error)
                 continue
-            await self._store.write(partial(self._rows.rotated, name=row.name, version=version))
+            await self._store.write(partial(self._rows.rotated, name=row.name, version=version, told=told))
 
     async def find(self, names: Sequence[str]) -> Sequence[Found]:
         """Return secrets as programs get them. Raises `NotFound`, `StorageCorrupt`, and the errors of the Vault."""

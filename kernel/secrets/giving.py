@@ -52,6 +52,11 @@ class Giving:
         self._keeping: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
+    @property
+    def lent(self) -> int:
+        """How many programs have what a Vault lent."""
+        return sum(bool(given.lent) for given in self._live.values())
+
     async def give(self, session_id: str, names: Sequence[str], told: Told) -> Given:
         """Give a program these secrets: it is told of newer values until it is `let_go`.
 
@@ -128,7 +133,7 @@ class Giving:
     async def sweep(self, at_work: Collection[str]) -> None:
         """End what was given to programs whose sessions are not at work: they ended while no kernel was there."""
         taken = {*self._live, *self._ended, *at_work}
-        for name, record in list(self._records.all()):
+        for name, record in await asyncio.to_thread(lambda: list(self._records.all())):
             session_id = name.removeprefix(PREFIX)
             if session_id == name or session_id in taken:
                 continue

@@ -2,7 +2,7 @@
 
 import secrets as randomness
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,9 @@ CLAIM_SECONDS = 120
 """So long a kernel has for a rotation that it claimed, before another takes it up."""
 
 KEPT_IN_VAULT = {"kept": "vault"}
+
+Rotated = Callable[[Connection, str], None]
+"""Writes down, in the same transaction, that the secret with the name was rotated."""
 
 
 def told(row: Row[Any]) -> Secret:
@@ -115,8 +118,8 @@ class SecretRows:
         """Return the value of a row that has it. Raises `StorageCorrupt`."""
         return unseal(self._key, row.name, row.version, bytes(row.sealed))
 
-    def rotate_due(self, connection: Connection) -> Sequence[Row[Any]]:
-        """Rotate what is due here, and return claimed what the Vault keeps and is due.
+    def rotate_due(self, connection: Connection, told: Rotated) -> Sequence[Row[Any]]:
+        """Rotate what is due here, and return claimed what the Vault keeps and is due; `told` hears of each rotation.
 
         What is claimed is due again in two minutes, unless it was `rotated` by then: no two kernels have it at once,
         and none of them has it for ever.
@@ -133,11 +136,13 @@ class SecretRows:
             else:
                 self.seal(connection, row.name, made_up(row.rotation["characters"]))
             self._next(connection, row, row.rotation["seconds"])
+            told(connection, row.name)
         return claimed
 
-    def rotated(self, connection: Connection, name: str, version: int) -> None:
+    def rotated(self, connection: Connection, name: str, version: int, told: Rotated) -> None:
         """Learn that what was claimed is rotated in the Vault."""
         row = self.find(connection, name)
+        told(connection, name)
         if row is not None and row.rotation is not None:
             self.refer(connection, name, KEPT_IN_VAULT, version)
             self._next(connection, row, row.rotation["seconds"])

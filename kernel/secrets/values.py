@@ -84,6 +84,11 @@ class Secrets:
             self._giving.stir()
 
     @property
+    def lent(self) -> int:
+        """How many programs have what a Vault lent."""
+        return self._giving.lent if self._giving is not None else 0
+
+    @property
     def were_given(self) -> bool:
         """Whether any program was given any, lately."""
         return any((self._data_folder / FOLDER).glob("*"))

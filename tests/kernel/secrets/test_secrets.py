@@ -21,6 +21,7 @@ from nexus.kernel.secrets.sealing import seal, unseal
 from nexus.kernel.secrets_part import SecretsPart
 from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.account_tables import secrets
+from nexus.kernel.store.store import DatabaseAddress
 from nexus.schemas.errors import StorageCorrupt
 from tests.kernel.answers import answer, make_project, refusal
 from tests.kernel.cluster import Cluster
@@ -76,22 +77,23 @@ async def test_what_is_due_is_rotated_and_no_more(api: httpx.AsyncClient, kernel
         answer(await api.post(f"/api/secrets/{name}/rotate", json={"everySeconds": 3600}))
     past = update(secrets).where(secrets.c.name == "DUE").values(rotates_at="2020-01-01T00:00:00.000000Z")
     await kernel._store.write(lambda connection: connection.execute(past))
-    catalog = await next(part for part in kernel._parts if isinstance(part, SecretsPart))._secrets.catalog()
-    await catalog.rotate_due()
+    await next(part for part in kernel._parts if isinstance(part, SecretsPart)).look()
     rows = await kernel._store.read(lambda c: c.execute(select(secrets).order_by(secrets.c.name)).all())
     assert [(row.name, row.version) for row in rows] == [("DUE", 3), ("LATER", 2)]
     assert rows[0].rotates_at > "2026"
+    told = answer(await api.get("/api/audit", params={"user": "schedule"}))["items"]
+    assert [(record["operation"], record["name"]) for record in told] == [("settings.secret.rotate", "DUE")]
 
 
 async def test_a_schedule_is_kept_by_a_kernel_that_stays_and_ended_by_hand(
-    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path
+    api: httpx.AsyncClient, kernel: Kernel, data_folder: Path, database: DatabaseAddress | None
 ) -> None:
     await api.put("/api/secrets/DUE", json={"value": VALUE})
     answer(await api.post("/api/secrets/DUE/rotate", json={"everySeconds": 3600}))
     past = update(secrets).values(rotates_at="2020-01-01T00:00:00.000000Z")
     await kernel._store.write(lambda connection: connection.execute(past))
     await kernel.close()
-    server = await Kernel.open(data_folder, OneShotHost(mode="server"))
+    server = await Kernel.open(data_folder, OneShotHost(mode="server"), settings=KernelSettings(database=database))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://kernel") as anew:
             async with asyncio.timeout(60):
@@ -127,7 +129,7 @@ async def test_kernels_on_one_database_rotate_what_is_due_once_and_give_each_oth
             given = await secrets_of(kernels[1]).give("ses_1", ["DUE"], told)
         past = update(secrets).values(rotates_at="2020-01-01T00:00:00.000000Z")
         await kernels[0]._store.write(lambda connection: connection.execute(past))
-        await asyncio.gather(*(catalog.rotate_due() for catalog in [*catalogs, *catalogs]))
+        await asyncio.gather(*(catalog.rotate_due(lambda *_told: None) for catalog in [*catalogs, *catalogs]))
         (found,) = await catalogs[0].find(["DUE"])
         assert found.version == 3
         # It was rotated by whichever: the one whose program has it looks, and hands it over.

@@ -114,13 +114,20 @@ async def test_what_is_due_in_the_vault_is_rotated_by_one_kernel(
     answer(await api.post("/api/secrets/DUE/rotate", json={"everySeconds": 3600}))
     await kernel._store.write(lambda c: c.exec_driver_sql("UPDATE secrets SET rotates_at = '2020-01-01T00:00:00Z'"))
     catalog = await secrets_of(kernel).catalog()
-    claimed = await kernel._store.write(catalog._rows.rotate_due)
+    told: list[str] = []
+
+    def hear(_connection: Any, name: str) -> None:
+        told.append(name)
+
+    claimed = await kernel._store.write(lambda connection: catalog._rows.rotate_due(connection, hear))
     assert [row.name for row in claimed] == ["DUE"]
     # Another kernel that looks meanwhile finds nothing to do.
-    await catalog.rotate_due()
+    await catalog.rotate_due(hear)
     assert len(vault.values["nexus/DUE"]) == 2
     await kernel._store.write(lambda c: c.exec_driver_sql("UPDATE secrets SET rotates_at = '2020-01-01T00:00:00Z'"))
-    await catalog.rotate_due()
+    assert not told
+    await catalog.rotate_due(hear)
+    assert told == ["DUE"]
     assert len(vault.values["nexus/DUE"]) == 3
     due = await kernel._store.read(lambda c: c.exec_driver_sql("SELECT rotates_at FROM secrets").scalar_one())
     assert due > datetime.now(UTC).isoformat()
