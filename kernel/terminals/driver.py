@@ -28,6 +28,10 @@ MOST_CHARACTERS = 64 * 1024
 RESTORED_EVENTS = 64
 """So many of the newest events show what the screen was, to a kernel that was not there."""
 
+NO_SHELLS = frozenset({"nologin", "false"})
+"""What stands in the place of a shell where nobody may log in."""
+PLAIN_SHELLS = ("/bin/bash", "/bin/sh")
+
 
 class TerminalDriver(HeldDriver):
     """One terminal. Its output is decoded incrementally, so that no character is cut between two events."""
@@ -157,4 +161,11 @@ class TerminalDriver(HeldDriver):
 
 def login_shell() -> str:
     """The shell of this process's user."""
-    return pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+    return usable(pwd.getpwuid(os.getuid()).pw_shell)
+
+
+def usable(shell: str) -> str:
+    """Return an account's shell, or a plain one for an account that nobody logs in to: a server's own, for one."""
+    if shell and os.path.basename(shell) not in NO_SHELLS:
+        return shell
+    return next((each for each in PLAIN_SHELLS if os.access(each, os.X_OK)), PLAIN_SHELLS[-1])

@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -252,6 +254,21 @@ def test_projects_lie_where_the_variable_says(shell: Shell, tmp_path: Path) -> N
     assert Path(made["contentPath"]).parent == tmp_path / "elsewhere"
     told(shell.run("nexus agent file write --path a.txt --content x --project a", environment=there))
     assert (Path(made["contentPath"]) / "a.txt").read_text() == "x"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="There is no systemd here.")
+def test_the_unit_is_one_and_lets_little_out(tmp_path: Path) -> None:
+    unit = (Path(__file__).parents[3] / "examples" / "nexus.service").read_text()
+    # The command is not where the unit has it, on the machine of the tests.
+    (tmp_path / "nexus.service").write_text(unit.replace("/usr/local/bin/nexus", sys.executable))
+    for words in (["verify"], ["security", "--offline=true", "--threshold=40"]):
+        found = subprocess.run(
+            ["systemd-analyze", *words, str(tmp_path / "nexus.service")],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert found.returncode == 0, (found.stdout[-300:], found.stderr)
 
 
 def test_the_examples_folder_serves_as_it_says() -> None:

@@ -7,6 +7,7 @@ import httpx
 import psutil
 import pytest
 
+from nexus.kernel.terminals.driver import usable
 from nexus.schemas.errors import (
     ContextMissing,
     NotFound,
@@ -265,3 +266,10 @@ async def test_the_output_of_a_flood_is_exact(desk: Desk) -> None:
         events = await watching.to_end()
         assert events[-1]["payload"]["exitCode"] == 0
         assert watching.text == wanted
+
+
+def test_an_account_that_nobody_logs_in_to_has_a_shell_all_the_same() -> None:
+    """As the user of a service has it, which systemd makes with nologin."""
+    assert usable("/usr/bin/zsh") == "/usr/bin/zsh"
+    for none in ("/usr/sbin/nologin", "/bin/false", ""):
+        assert usable(none) in ("/bin/bash", "/bin/sh")
