@@ -280,6 +280,8 @@ class HeldDriver(Driver):
         if rest := self.last_payloads():
             await self.output.append(rest)
         code = facts["code"] if facts["signal"] is None else SIGNAL_BASE + facts["signal"]
+        # Whoever hears of the end may end this process.
+        await self.over()
         await self.output.end(facts["reason"], code)
 
     async def _lose(self) -> None:
@@ -289,6 +291,7 @@ class HeldDriver(Driver):
             if rest := self.last_payloads():
                 await self.output.append(rest)
             await self.output.error(error)
+            await self.over()
             await self.output.end("lost", None, "error")
 
 
