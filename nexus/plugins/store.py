@@ -1,5 +1,6 @@
 """The plugins of one caller as commands see them: what there is, and what is to be done with it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,9 @@ class CallerPlugins:
         from nexus.plugins.install import copied_in
 
         self._plugins.folders.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name, change = copied_in(source, self._plugins.folders.data / "plugins", replace=replace)
+        plugins = self._plugins.folders.data / "plugins"
+        # In a thread, as what follows on the disk: other commands do not wait for 64 MiB to be copied.
+        name, change = await asyncio.to_thread(copied_in, source, plugins, replace=replace)
         if grants is not None and await self._grant(await self._known(name), grants) and change == "unchanged":
             change = "updated"
         return await self._changed(name, change)
@@ -83,7 +86,7 @@ class CallerPlugins:
         known = await self._known(name)
         told = await self._result(known, "deleted")
         self._plugins.pool.retire(known.name)
-        deleted(known.candidate, self._plugins.folders.data)
+        await asyncio.to_thread(deleted, known.candidate, self._plugins.folders.data)
         await forget(self._plugins.records, known.candidate.key)
         return told
 
