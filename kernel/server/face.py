@@ -23,6 +23,7 @@ from nexus.kernel.server.metrics import CONTENT_TYPE, Metrics
 from nexus.kernel.server.options import SLOWEST_BYTES, ServerOptions
 from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import (
+    AuthError,
     AuthInvalid,
     BackendUnavailable,
     NexusError,
@@ -162,6 +163,9 @@ class NetworkFace:
     async def _websocket(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         try:
             await self._admit(exchange)
+            if exchange.caller.signed_in_by == "none":
+                # It could do nothing but stay, and be refused as often as it likes: no rate bounds its commands.
+                raise AuthError(server="This server")
         except NexusError as error:
             exchange.status = http_status(error.entry())
             exchange.code = error.code

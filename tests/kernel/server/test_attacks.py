@@ -92,6 +92,7 @@ async def test_a_socket_wants_a_token_and_a_page_of_its_own_origin(server: Runni
     token = {"authorization": f"Bearer {await viewer_token(server)}"}
     url = server.url.replace("http", "ws") + "/kernel"
     for headers, status in (
+        ({}, 401),
         ({"authorization": "Bearer none"}, 401),
         ({**token, "origin": "https://evil.example"}, 403),
         ({**token, "origin": "null"}, 403),
@@ -104,11 +105,6 @@ async def test_a_socket_wants_a_token_and_a_page_of_its_own_origin(server: Runni
     async with websockets.connect(url, additional_headers={**token, "origin": server.url}, proxy=None) as connection:
         await connection.send('{"type":"ping","id":"1"}')
         assert json.loads(await asyncio.wait_for(connection.recv(), 30))["type"] == "pong"
-    # Without a token a socket opens for nothing: each of its commands is refused.
-    async with websockets.connect(url, proxy=None) as connection:
-        await connection.send('{"type":"session.list","id":"1"}')
-        told = json.loads(await asyncio.wait_for(connection.recv(), 30))
-        assert told["error"]["code"] == "AUTHENTICATION_REQUIRED"
 
 
 async def viewer_token(server: Running) -> str:

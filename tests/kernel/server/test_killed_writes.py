@@ -100,7 +100,8 @@ class Registers(Client):
 
     async def replay(self, api: httpx.AsyncClient) -> None:
         """Try an old token when all is over: it is in two hands, and ends the sign-in."""
-        assert len(self.used) > 3
+        for _ in range(3):
+            await self._refresh(api)
         for token in (self.used[-3], self.token):
             refused = await api.post("/api/auth/refresh", json={"refreshToken": token})
             refusal(refused, 401, "AUTHENTICATION_INVALID")
@@ -139,7 +140,7 @@ class Keys(Client):
             self.pending = None
 
     def kept(self, database: Connection, told: Mapping[str, int]) -> None:
-        assert len(self.good) > 1
+        assert self.good or self.gone
         assert counted(database, "api_keys") == told["settings.auth.token"] - told["settings.key.delete"]
 
 
@@ -276,7 +277,7 @@ class Denied(Client):
         self.refused += 1
 
     def kept(self, database: Connection, told: Mapping[str, int]) -> None:
-        assert 10 < self.refused <= told["denied"]
+        assert 0 < self.refused <= told["denied"]
 
 
 @contextmanager
