@@ -228,12 +228,13 @@ class Giving:
             if newest.get(name, before) == before:
                 continue
             found = (await self._catalog.find([name]))[0]
-            given.versions[name] = found.version
             if found.lease is None:
                 given.leave([name])
                 await self._deliver(given, {name: found.value}, "has a new value")
             else:
                 await self._anew(given, found.lease.path, by_path({name: found.lease})[found.lease.path])
+            # What could not be handed over is tried again at the next look.
+            given.versions[name] = found.version
 
     async def _renew(self, given: Given, path: str, names: dict[str, str | None]) -> None:
         lent = next((each for each in given.lent if each.path == path), None)

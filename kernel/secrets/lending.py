@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = (1.0, 30.0)
 """What could not be done is tried again after a tenth of what is left, within these."""
+TOKEN_SECONDS = 5.0
+"""So long after it could not be renewed the kernel's token is tried again."""
 AT_ONCE = 4
 
 log = logging.getLogger("nexus.kernel.secrets")
@@ -24,6 +26,8 @@ class Lending:
     def __init__(self, vault: "Vault | None") -> None:
         self._vault = vault
         self._token = ""
+        self._again = 0.0
+        """Before this moment the token is not tried again."""
         self._room = asyncio.Semaphore(AT_ONCE)
         self.used = False
         """Whether anything was lent: it ends with the kernel's token, which is renewed then too."""
@@ -31,16 +35,19 @@ class Lending:
     @property
     def token_due(self) -> float:
         """When the kernel's token is to be renewed."""
-        return self._vault.sign_in.due if self._vault is not None else float("inf")
+        return max(self._vault.sign_in.due, self._again) if self._vault is not None else float("inf")
 
     async def keep_token(self) -> None:
         """Renew the kernel's token, if it is due: what was lent by it ends with it."""
-        if self._vault is not None:
-            self.used = True
-            try:
-                self._token = digest_of(await self._vault.sign_in.token())
-            except NexusError as error:
-                log.warning("the kernel's token of the Vault cannot be renewed: %s", error)
+        if self._vault is None or time.time() < self._again:
+            return
+        self.used = True
+        try:
+            self._token = digest_of(await self._vault.sign_in.token())
+        except NexusError as error:
+            log.warning("the kernel's token of the Vault cannot be renewed: %s", error)
+        if self._vault.sign_in.due <= time.time():
+            self._again = time.time() + TOKEN_SECONDS
 
     async def lend(self, path: str, names: dict[str, str | None]) -> tuple[Lent, dict[str, str]]:
         """Have credentials lent, and return them with the values of the secrets that are fields of them.

@@ -14,6 +14,7 @@ from nexus.kernel.vault.wire import Asked, Body, Wire
 from nexus.schemas.errors import NexusError, NotFound, VaultDenied, VaultFailed, VaultSignInFailed
 
 MOST_BYTES = 64 * 1024
+LAST_SECONDS = 0.5
 SIGN_IN = Asked("sign in at", "auth")
 RENEW = Asked("renew", "auth/token/renew-self")
 LOOK = Asked("look up", "auth/token/lookup-self")
@@ -127,7 +128,9 @@ class SignIn:
         """Return how long a token is good; None for one that is not."""
         try:
             told = (await self._wire.body(value, LOOK, lambda client: client.auth.token.lookup_self()))["data"]
-            return Term(float(told.get("ttl") or 0), bool(told.get("renewable")))
+            left = float(told.get("ttl") or 0)
+            # Whole seconds are told: none left is no time without an end, which has no moment to expire at.
+            return Term(max(left, LAST_SECONDS) if told.get("expire_time") else left, bool(told.get("renewable")))
         except VaultDenied:
             return None
 

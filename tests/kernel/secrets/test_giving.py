@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ import pytest
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
+from nexus.kernel.secrets.lending import Lending
+from nexus.kernel.secrets.records import SealedRecords
+from nexus.kernel.secrets.values import opened
+from nexus.kernel.settings import VaultAddress
+from nexus.kernel.vault.sign_in import Token
 from nexus.kernel.vault.term import Term
 from tests.kernel.answers import answer, refusal
 from tests.kernel.holder.programs import end as end_holder
@@ -232,6 +238,28 @@ async def test_the_kernels_token_is_renewed_while_something_is_lent_by_it(lent: 
     answer(await lent.api.post(f"/api/sessions/{session}/close"))
     await eventually(lambda: not vault.good())
     assert part.live().processes == 0
+
+
+async def test_a_token_that_cannot_be_renewed_is_not_asked_for_without_end(tmp_path: Path, vault: Vault) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(vault.token(ttl=3600))
+    records = SealedRecords(tmp_path / "records", b"k" * 32)
+    known = opened(VaultAddress(vault.url, token_file=token_file), records)
+    lending = Lending(known)
+    await lending.keep_token()
+    assert lending.token_due > time.time() + 1000
+    # It is over for the Vault, and due for us.
+    vault.tokens.clear()
+    known.sign_in._token = Token(token_file.read_text(), Term(1, renewable=True, began=time.time() - 2))
+    await lending.keep_token()
+    assert lending.token_due > time.time()
+    asked = len(vault.asked)
+    await lending.keep_token()
+    assert len(vault.asked) == asked
+    # What is left of a token in whole seconds may be none; one that never ends has no moment at which it does.
+    assert (await known.sign_in._look_up(vault.token())).ends == float("inf")
+    assert (await known.sign_in._look_up(vault.token(ttl=0.9))).ends < time.time() + 1
+    await known.close()
 
 
 @pytest.mark.parametrize(("granted", "is_last"), [(60.0, False), (31.0, False), (20.0, True), (0.0, True)])

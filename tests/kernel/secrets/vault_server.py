@@ -137,7 +137,9 @@ class Vault:
     def _own(self, path: str, token: str, holder: Timed) -> dict[str, Any]:
         if path == "auth/token/lookup-self":
             ttl = 0 if not holder.ttl else int(holder.left())
-            return _answer({"id": token, "ttl": ttl, "renewable": holder.renewable, "policies": ["nexus"]})
+            ends = "2026-01-01T00:00:00Z" if holder.ttl else None
+            told = {"id": token, "ttl": ttl, "expire_time": ends, "renewable": holder.renewable}
+            return _answer({**told, "policies": ["nexus"]})
         if not holder.renewable:
             raise Refusal(400, "lease is not renewable")
         return {**_answer(None), "auth": _auth(token, holder.renew(None), renewable=True)}
