@@ -59,5 +59,5 @@ def _another(store: Store, keys: Keys, *, shared: bool) -> ConfigInvalid:
         f"The secret that {store.name} was written under {gone}: what it sealed cannot be opened without it.",
         path=keys.place,
         field="NEXUS_SECRET",
-        hint=f"Put {keys.place} back as it was, or give NEXUS_SECRET; the page on secrets says how to begin with another.",
+        hint=f"Put {keys.place} back, or give it as NEXUS_SECRET. The page on secrets says how to begin with another.",
     )
