@@ -3,6 +3,7 @@
 import json
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -147,6 +148,7 @@ def _parse_partial(
 def _parse_command(index: CommandIndex, spec: CommandSpec, rest: list[str]) -> Parsed:
     if not rest:
         return Parsed(spec, {}, GlobalFlags())
+    _refuse_flags_as_values(spec, rest)
     try:
         context = _parser_of(spec, _flags_in(rest)).make_context(" ".join(spec.path), list(rest))
     except click.exceptions.NoSuchOption:
@@ -160,6 +162,27 @@ def _parse_command(index: CommandIndex, spec: CommandSpec, rest: list[str]) -> P
     }
     flags = _global_flags(given, spec, index.more_formats)
     return Parsed(spec, {name: _value(option_named(spec, name), value) for name, value in given.items()}, flags)
+
+
+def _refuse_flags_as_values(spec: CommandSpec, rest: list[str]) -> None:
+    """Raise `ParseError` where a flag stands in the place of another's value: the value was forgotten."""
+    words = rest[: rest.index("--")] if "--" in rest else rest
+    if not any(one.startswith("--") and other.startswith("--") for one, other in pairwise(words)):
+        return
+    options = [(option, flag) for option in (*spec.options, *GLOBAL_OPTIONS) for flag in option.flags]
+    known = {flag for _, flag in options}
+    wanting = {flag for option, flag in options if option.kind != "boolean"}
+    following = iter(words)
+    for word in following:
+        value = next(following, "") if word in wanting else ""
+        if value.startswith("--") and value.partition("=")[0] in known:
+            flag = value.partition("=")[0]
+            raise ParseError.because(
+                f"{word} wants a value, and {flag} is a flag. Write {word}={flag} if it is meant as the value.",
+                command=" ".join(spec.path),
+                field=next(option.name for option, own in options if own == word),
+                hint=f"nexus {' '.join(spec.path)} --help",
+            )
 
 
 def _global_flags(given: dict[str, Any], spec: CommandSpec, formats: tuple[str, ...]) -> GlobalFlags:
@@ -221,7 +244,7 @@ def _value(option: OptionSpec, value: Any) -> Any:
     if option.kind == "json":
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ParseError.because(
                 f"{option.flags[0]} wants JSON: {error}.",
                 field=option.name,

@@ -128,7 +128,7 @@ class Surroundings:
     def server(self) -> str | None:
         """The URL of the server that is spoken to; None is the local kernel. Raises `ValidationError`."""
         url = self._flags.server or self.config.value("server.url")
-        if url is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@\\]+(/[^\s?#]*)?", url):
             raise ValidationError.because(
                 "--server wants the URL of a kernel, as in http://127.0.0.1:3001.", field="server", expected="URL"
             )

@@ -79,6 +79,10 @@ async def test_words_after_two_dashes_are_arguments(runtime: Runtime, make_call:
         (("talk", "word", "s"), "AMBIGUOUS_COMMAND", 2),
         (("talk", "word", "say"), "VALIDATION_ERROR", 2),
         (("talk", "word", "say", "--text"), "PARSE_ERROR", 2),
+        (("talk", "word", "say", "--text", "--loud"), "PARSE_ERROR", 2),
+        (("talk", "word", "say", "--text", "x", "--query", "--fields=a"), "PARSE_ERROR", 2),
+        (("talk", "word", "say", "--text", "x", "--extra", "[" * 100_000), "PARSE_ERROR", 2),
+        (("talk", "word", "say", "--text", "x", "--server", "http://a:b@c.example"), "VALIDATION_ERROR", 2),
         (("talk", "word", "say", "--text", "x", "--times", "many"), "VALIDATION_ERROR", 2),
         (("talk", "word", "say", "--text", "x", "--times", "99"), "VALIDATION_ERROR", 2),
         (("talk", "word", "say", "--text", "x", "--extra", "{"), "PARSE_ERROR", 2),
@@ -190,6 +194,13 @@ async def test_a_format_that_cannot_be_is_told_of(runtime: Runtime, make_call: A
     call = make_call("talk", "word", "say", "--text", "x", environment={"NEXUS_OUTPUT_FORMAT": "xml"})
     status, envelope = await answer(call, runtime)
     assert (status, envelope["errors"][0]["details"]["hint"]) == (2, "unset NEXUS_OUTPUT_FORMAT")
+
+
+async def test_what_looks_like_a_flag_is_a_value_where_it_is_tied_to_its_own_or_is_no_flag(
+    runtime: Runtime, make_call: Any
+) -> None:
+    for words, text in ((("--text=--loud",), "--loud"), (("--text", "--nope"), "--nope"), (("-t", "-x"), "-x")):
+        assert (await answer(make_call("talk", "word", "say", *words), runtime))[1]["data"]["said"]["text"] == text
 
 
 async def test_a_flag_that_decides_a_setting_is_told_of_as_the_flag(runtime: Runtime, make_call: Any) -> None:
