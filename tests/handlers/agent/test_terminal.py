@@ -94,6 +94,24 @@ async def test_an_interrupt_ends_the_reader_at_once_and_the_command_behind_it(de
     await eventually(lambda: not sessions.live)
 
 
+@pytest.mark.parametrize("by", ["signal", "cancellation"])
+async def test_a_run_that_is_ended_while_it_begins_leaves_no_program(demo, by):
+    sessions = demo.runtime.kernel.kernel.sessions
+    await streamed(demo, "agent terminal run --command true")
+    for turns in range(0, 200, 7):
+        signals = Signalled()
+        work = asyncio.create_task(streamed(demo, "agent terminal run --command 'sleep 300'", signals))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        signals.sent.put_nowait(signal.SIGINT) if by == "signal" else work.cancel()
+        await asyncio.wait((work,), timeout=20)
+        assert work.done()
+        # What was told to end has; what was begun meanwhile is seen to.
+        await eventually(lambda: not sessions.live)
+    found = (await demo("agent terminal list --all")).data["items"]
+    assert {each["status"] for each in found} == {"closed"}
+
+
 async def test_a_command_that_is_detached_goes_on(demo):
     session = (await demo("agent terminal run --command 'sleep 0.3; echo later' --detach")).data
     _, events = await streamed(demo, f"agent terminal attach --session-id {session['sessionId']}")
