@@ -1,12 +1,12 @@
 """The kernel's WebSocket `/kernel`: typed commands in, answers and lines out."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from itertools import count
 from typing import Any, assert_never
 
 import pydantic
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nexus.kernel.api.failure import entry_of, refused
 from nexus.kernel.sessions.attachment import Attachment
@@ -189,10 +189,20 @@ class KernelSocket:
 
     async def _send_lines(self, number: int, batch: Batch) -> None:
         head = SessionLines(attachment=number, epoch=batch.epoch, first=batch.first, last=batch.last, end=batch.end)
-        await self._websocket.send_bytes(head.model_dump_json(by_alias=True).encode() + b"\n" + batch.lines)
+        await self._sent(self._websocket.send_bytes(head.model_dump_json(by_alias=True).encode() + b"\n" + batch.lines))
 
     async def _send(self, event: Model) -> None:
-        await self._websocket.send_text(event.model_dump_json(by_alias=True))
+        await self._sent(self._websocket.send_text(event.model_dump_json(by_alias=True)))
+
+    async def _sent(self, sending: Awaitable[None]) -> None:
+        """Send. Raises `WebSocketDisconnect` where the connection has ended, also by our own word."""
+        try:
+            await sending
+        except RuntimeError as error:
+            states = (self._websocket.client_state, self._websocket.application_state)
+            if WebSocketState.DISCONNECTED in states:
+                raise WebSocketDisconnect from error
+            raise
 
     def _start(self, work: Coroutine[None, None, None], among: "set[asyncio.Task[None]]") -> None:
         task = asyncio.create_task(work)
