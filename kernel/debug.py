@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class Debug(Part):
         self.node = surroundings.node
         self.holding = surroundings.holding
         self.requests = requests
+        self.elsewhere: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+        """Counts what other processes of a server answered."""
         self.parts = parts
 
     def operations(self) -> Sequence[Operation]:
@@ -90,9 +92,12 @@ class Debug(Part):
         )
 
     async def metrics(self, request: ApiRequest[None, None]) -> KernelMetrics:  # noqa: ARG002 -- see above
+        requests = Counter(self.requests)
+        if self.elsewhere is not None:
+            requests.update(await self.elsewhere())
         return KernelMetrics(
             uptime_seconds=self._uptime(),
-            requests=dict(sorted(self.requests.items())),
+            requests=dict(sorted(requests.items())),
             memory_bytes=memory_bytes(),
             peak_memory_bytes=peak_memory_bytes(),
             open_files=len(os.listdir("/dev/fd")),

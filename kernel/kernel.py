@@ -177,6 +177,11 @@ class Kernel:
         """The accounts, for the face that opens the kernel to a network."""
         return next(part for part in self._parts if isinstance(part, Accounts))
 
+    @property
+    def debug(self) -> Debug:
+        """What tells of the kernel, for who serves it by more processes than this."""
+        return next(part for part in self._parts if isinstance(part, Debug))
+
     def live(self) -> LiveCounts:
         """Return what the parts have at work now; a host does not leave for idleness while there is any."""
         return together(part.live() for part in self._parts)

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -207,6 +208,15 @@ class Workers:
             )
         begun = self._running[number] = Process(number, process, ours)
         return begun
+
+    async def answered(self) -> Counter[str]:
+        """Return how often each operation was answered by workers."""
+        counted = await asyncio.gather(*(process.count() for process in list(self._running.values())))
+        found: Counter[str] = Counter()
+        for metrics in (self._gone.told(), *(said.metrics for said in counted)):
+            for _, operation, _, count in metrics["requests"] if metrics else ():
+                found[operation] += count
+        return found
 
     async def _whole(self) -> tuple[Metrics, list[str]]:
         """Return what all processes have counted, and what is told of the workers alone."""

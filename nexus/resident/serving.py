@@ -81,6 +81,7 @@ class Serving:
         )
         await workers.start()
         self._workers = workers
+        self._kernel.debug.elsewhere = workers.answered
 
     def _assignment(self, listening: int, memory: SharedMemory) -> Assignment:
         kernel, settings = self._kernel, self._kernel.settings
@@ -156,6 +157,7 @@ class Serving:
     async def _end_workers(self) -> None:
         workers, self._workers = self._workers, None
         if workers is not None:
+            self._kernel.debug.elsewhere = None
             await workers.close()
         if self._private is not None:
             self._private.remove()

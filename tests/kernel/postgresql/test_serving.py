@@ -56,13 +56,18 @@ def test_two_servers_share_their_state(
     monkeypatch.setenv("PATH", shell.environment["PATH"])
     given = {"NEXUS_DATABASE_URL": guarded.url, "PGPASSWORD": PASSWORD}
     with ExitStack() as stack:
-        first, told = stack.enter_context(serving(shell, tmp_path / "a", **given))
+        # One of them is several processes by itself.
+        first, told = stack.enter_context(serving(shell, tmp_path / "a", **given, NEXUS_SERVE_WORKERS="3"))
         token = told.partition("NEXUS_SETUP_TOKEN=")[2].partition(" ")[0]
         one = httpx.Client(base_url=first["data"]["url"], timeout=SECONDS, trust_env=False)
         body = {"name": "anna", "password": "correct horse battery", "setupToken": token}
         signed = answer(stack.enter_context(one).post("/api/auth/register", json=body), 201)
         bearer = {"authorization": f"Bearer {signed['accessToken']}"}
         made = answer(one.post("/api/projects", json={"name": "shared"}, headers=bearer), 201)
+
+        for _ in range(10):
+            asked = httpx.get(f"{first['data']['url']}/api/projects/{made['id']}", headers=bearer, trust_env=False)
+            assert answer(asked)["name"] == "shared"
 
         # There is an account by now, so that the second offers to set none up; what one signed the other believes.
         second, told = stack.enter_context(serving(shell, tmp_path / "b", **given))

@@ -77,6 +77,7 @@ def test_a_worker_answers_what_it_can_and_hands_on_the_rest(both: tuple[Asking, 
     owner, worker = both
     name = "agent.project.list"
     before = metric(owner, f'nexus_requests_total{{method="GET",operation="{name}"')
+    known = owner.ask("GET", "/api/debug/kernel/metrics")[1]["requests"].get(name, 0)
     for number in range(3):
         status, made = worker.ask("POST", "/api/projects", {"name": f"p{number}"})
         assert status == 201, made
@@ -87,6 +88,7 @@ def test_a_worker_answers_what_it_can_and_hands_on_the_rest(both: tuple[Asking, 
             assert len(asking.ask("GET", "/api/projects")[1]["items"]) == number + 1
     # Counted once each, wherever they were answered.
     assert metric(worker, f'nexus_requests_total{{method="GET",operation="{name}"') == before + 6
+    assert worker.ask("GET", "/api/debug/kernel/metrics")[1]["requests"][name] == known + 6
     assert worker.ask("GET", "/api/nothing")[0] == 404
     assert worker.ask("GET", "/api/auth/me")[1]["name"] == "anna"
     nobody = Asking(worker.connection)
