@@ -1,5 +1,6 @@
 """The client's configuration, and where each value came from."""
 
+import asyncio
 from typing import Any
 
 from pydantic import Field
@@ -93,7 +94,7 @@ class SetConfig(CommandHandler[SetConfigArguments, SettingChanged]):
     )
 
     async def execute(self, context: ExecutionContext[SetConfigArguments]) -> Outcome[SettingChanged]:
-        result = write_setting(context.config, context.args.key, context.args.value)
+        result = await asyncio.to_thread(write_setting, context.config, context.args.key, context.args.value)
         return Outcome(result, message=told(result))
 
 
@@ -114,5 +115,5 @@ class UnsetConfig(CommandHandler[KeyArguments, SettingChanged]):
     )
 
     async def execute(self, context: ExecutionContext[Any]) -> Outcome[SettingChanged]:
-        result = unset_setting(context.config, context.args.key)
+        result = await asyncio.to_thread(unset_setting, context.config, context.args.key)
         return Outcome(result, message=told(result))

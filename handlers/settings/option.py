@@ -1,5 +1,7 @@
 """One setting by its category and key."""
 
+import asyncio
+
 from pydantic import Field
 
 from nexus.handlers.settings.config import READS, WRITES
@@ -51,5 +53,5 @@ class SetOption(CommandHandler[SetOptionArguments, SettingChanged]):
     )
 
     async def execute(self, context: ExecutionContext[SetOptionArguments]) -> Outcome[SettingChanged]:
-        result = write_setting(context.config, context.args.whole_key, context.args.value)
+        result = await asyncio.to_thread(write_setting, context.config, context.args.whole_key, context.args.value)
         return Outcome(result, message=told(result))

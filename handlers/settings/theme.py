@@ -1,5 +1,6 @@
 """How people's output and pages look."""
 
+import asyncio
 from typing import Literal
 
 from pydantic import Field
@@ -53,5 +54,7 @@ class SetTheme(CommandHandler[SetThemeArguments, ThemeSet]):
     examples = (Example(line="nexus settings theme set --mode dark", shows="A dark theme"),)
 
     async def execute(self, context: ExecutionContext[SetThemeArguments]) -> ThemeSet:
-        changed = write_category(context.config, "theme", context.args.model_dump(by_alias=False, exclude_none=True))
+        changed = await asyncio.to_thread(
+            write_category, context.config, "theme", context.args.model_dump(by_alias=False, exclude_none=True)
+        )
         return ThemeSet(**dict(view_of(context.config, "theme", Theme)), changed=changed)

@@ -1,5 +1,6 @@
 """How a person's workspace behaves."""
 
+import asyncio
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -73,5 +74,5 @@ class SetWorkspace(CommandHandler[SetWorkspaceArguments, WorkspaceSet]):
     )
 
     async def execute(self, context: ExecutionContext[SetWorkspaceArguments]) -> WorkspaceSet:
-        changed = write_category(context.config, "workspace", context.args.wanted())
+        changed = await asyncio.to_thread(write_category, context.config, "workspace", context.args.wanted())
         return WorkspaceSet(**dict(view_of(context.config, "workspace", Workspace)), changed=changed)

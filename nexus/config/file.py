@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +13,10 @@ from pydantic import ValidationError as ModelError
 
 from nexus.config.settings import CATEGORIES, SECTIONS
 from nexus.context.known import content_of
-from nexus.context.store import write_whole
+from nexus.context.lock import held
+from nexus.context.store import storage_error, write_whole
 from nexus.schemas.errors import ConfigInvalid
+from nexus.schemas.regular import expect_regular
 
 _MOST_BYTES = 1024 * 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?")
@@ -68,27 +71,42 @@ class ConfigFile:
         import tomlkit
 
         category, _, name = key.partition(".")
-        document = self._document()
-        if not isinstance(document.get(category, {}), dict):
-            del document[category]
-        document.setdefault(category, tomlkit.table())[name] = value
-        self._write(tomlkit.dumps(document))
+        with self._alone():
+            document = self._document()
+            if not isinstance(document.get(category, {}), dict):
+                del document[category]
+            document.setdefault(category, tomlkit.table())[name] = value
+            self._write(tomlkit.dumps(document))
 
     def remove(self, key: str) -> bool:
         """Take out one setting, or what stands there in its place; say whether there was any. Raises as `write`."""
         import tomlkit
 
         category, _, name = key.partition(".")
-        document = self._document()
-        section = document.get(category)
-        if section is None or (name and (not isinstance(section, dict) or name not in section)):
+        if not os.path.lexists(self.path):
             return False
-        if name:
-            del section[name]
-        if not name or (not section and category not in SECTIONS):
-            del document[category]
-        self._write(tomlkit.dumps(document))
+        with self._alone():
+            document = self._document()
+            section = document.get(category)
+            if section is None or (name and (not isinstance(section, dict) or name not in section)):
+                return False
+            if name:
+                del section[name]
+            if not name or (not section and category not in SECTIONS):
+                del document[category]
+            self._write(tomlkit.dumps(document))
         return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other writers out from the reading to the writing: two settings set at once are both set."""
+        try:
+            expect_regular(self.path)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with held(self.path.with_name(f".{self.path.name}.lock")):
+                yield
+        except OSError as error:
+            raise storage_error(error, self.path) from error
 
     def _document(self) -> Any:
         import tomlkit

@@ -1,6 +1,8 @@
 """Every setting says where its value came from; a file that cannot be used says where it is wrong."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,19 @@ def test_a_profile_stands_between_the_environment_and_the_file(tmp_path: Path) -
     assert (named.get("serve.port").value, named.get("serve.port").origin) == (3, "NEXUS_PORT")
     assert named.get("serve.origins").value == ["https://b.example", "https://c.example"]
     assert TomlConfiguration(path, {"NEXUS_PORT": "3"}, {"serve.port": 4}).get("serve.port").source == "flag"
+
+
+def test_settings_that_are_set_at_once_are_all_set(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    settings = {"theme.palette": "x", "runtime.timeout": 5.0, "runtime.idle": 6.0, "data.stall": 7.0, "ai.timeout": 8.0}
+    start = threading.Barrier(len(settings))
+
+    def write(key: str, value: object) -> None:
+        start.wait()
+        for _ in range(5):
+            TomlConfiguration(path, {}).unset(key)
+            TomlConfiguration(path, {}).set(key, value)
+
+    with ThreadPoolExecutor(len(settings)) as threads:
+        list(threads.map(write, settings, settings.values()))
+    assert {key: TomlConfiguration(path, {}).get(key).value for key in settings} == settings
