@@ -8,20 +8,28 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol, cast
-from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from nexus.kernel.accounts.access import Access
-from nexus.kernel.api.failure import error_body, http_status, refusal_headers
+from nexus.kernel.api.failure import http_status
 from nexus.kernel.caller import ANEW_KEY, ANONYMOUS, OPERATION_KEY, SCOPE_KEY, Caller, require
+from nexus.kernel.server.exchange import (
+    Exchange,
+    answer,
+    bearer_of,
+    counted,
+    refuse,
+    refuse_handshake,
+    refuse_secrets,
+    request_id_of,
+)
 from nexus.kernel.server.limits import RateLimit
 from nexus.kernel.server.metrics import CONTENT_TYPE, Metrics
 from nexus.kernel.server.options import SLOWEST_BYTES, ServerOptions
-from nexus.schemas.envelope import new_request_id
 from nexus.schemas.errors import (
     AuthError,
     AuthInvalid,
@@ -32,11 +40,8 @@ from nexus.schemas.errors import (
     RateLimited,
     RequestSlow,
     RequestTooLarge,
-    ValidationError,
 )
 
-IN_URL = frozenset({"access_token", "token", "api_key", "apikey", "authorization", "refresh_token", "password"})
-"""What must not stand in a URL, which proxies and histories keep."""
 MOST_QUERY = 16 * 1024
 LARGE = ("/api/data/", "/blobs/")
 """Where bytes pass through to a store, which has bounds of its own."""
@@ -56,26 +61,6 @@ class Bound(Protocol):
     def take(self, caller: str) -> float:
         """Take one request of a caller; return 0, or the seconds after which there is one again."""
         ...
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request on its way: what the access log tells of it."""
-
-    scope: Scope
-    headers: dict[bytes, bytes]
-    request_id: str
-    begun: float = field(default_factory=time.perf_counter)
-    caller: Caller = ANONYMOUS
-    status: int = 0
-    sent: int = 0
-    code: str | None = None
-
-    @property
-    def address(self) -> str | None:
-        """Where the connection comes from."""
-        client = self.scope.get("client")
-        return client[0] if client else None
 
 
 class NetworkFace:
@@ -115,7 +100,7 @@ class NetworkFace:
         if scope["type"] not in ("http", "websocket"):
             return
         headers = dict(scope["headers"])
-        exchange = Exchange(scope, headers, _request_id(headers))
+        exchange = Exchange(scope, headers, request_id_of(headers))
         # The app answers under the id that the access log tells.
         rest = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
         scope["headers"] = [*rest, (b"x-request-id", exchange.request_id.encode())]
@@ -131,14 +116,14 @@ class NetworkFace:
         scope = exchange.scope
         origin = exchange.headers.get(b"origin")
         more = self._cors(origin)
-        send = _counting(exchange, send, more)
+        send = counted(exchange, send, more)
         self.metrics.under_way += 1
         serving = asyncio.current_task()
         if serving is not None:
             self._under_way.add(serving)
         try:
             if scope["method"] == "OPTIONS" and origin is not None:
-                await _answer(send, 204 if more else 403, b"", [])
+                await answer(send, 204 if more else 403, b"", [])
                 return
             try:
                 await self._admit(exchange)
@@ -148,13 +133,13 @@ class NetworkFace:
                 receive = self._bounded(exchange, receive)
                 await self._app(scope, receive, send)
             except NexusError as error:
-                await _refuse(exchange, send, error)
+                await refuse(exchange, send, error)
             except asyncio.CancelledError:
                 if not self._ending or serving is None:
                     raise
                 serving.uncancel()
                 if not exchange.status:
-                    await _refuse(exchange, send, _stopping(scope["method"]))
+                    await refuse(exchange, send, _stopping(scope["method"]))
         finally:
             self.metrics.under_way -= 1
             if serving is not None:
@@ -169,9 +154,9 @@ class NetworkFace:
         except NexusError as error:
             exchange.status = http_status(error.entry())
             exchange.code = error.code
-            await _refuse_handshake(exchange.scope, receive, send, error, exchange.status)
+            await refuse_handshake(exchange.scope, receive, send, error, exchange.status)
             return
-        bearer = _bearer(exchange.headers)
+        bearer = bearer_of(exchange.headers)
 
         async def anew() -> Caller:
             return await self._caller(bearer, exchange, connected=True)
@@ -212,11 +197,11 @@ class NetworkFace:
         if len(query) > MOST_QUERY:
             raise RequestTooLarge(limit=MOST_QUERY)
         if query:
-            _refuse_secrets(query)
+            refuse_secrets(query)
         # By address first: who guesses tokens is nobody yet.
-        if _bearer(headers) is None:
+        if bearer_of(headers) is None:
             self._bound(f"address {exchange.address}")
-        exchange.caller = await self._caller(_bearer(headers), exchange)
+        exchange.caller = await self._caller(bearer_of(headers), exchange)
         if exchange.caller.user_id is not None:
             self._bound(exchange.caller.user_id)
         scope[SCOPE_KEY] = exchange.caller
@@ -303,7 +288,7 @@ class NetworkFace:
         memory, live = self._state()
         exchange.scope[OPERATION_KEY] = "debug.kernel.metrics"
         metrics, more = (self.metrics, []) if self.whole is None else await self.whole()
-        await _answer(send, 200, metrics.text(memory, live, more), [(b"content-type", CONTENT_TYPE.encode())])
+        await answer(send, 200, metrics.text(memory, live, more), [(b"content-type", CONTENT_TYPE.encode())])
 
     def _tell(self, exchange: Exchange) -> None:
         """Count the request and write it to the access log: the path alone, for a query may hold what it must not."""
@@ -340,75 +325,8 @@ def trusting(app: ASGIApp, proxies: tuple[str, ...]) -> ASGIApp:
     return cast("ASGIApp", trusted)
 
 
-def _bearer(headers: dict[bytes, bytes]) -> str | None:
-    """Return the bearer token. Raises `AuthInvalid` for credentials of another kind."""
-    given = headers.get(b"authorization")
-    if given is None:
-        return None
-    kind, _, token = given.decode("latin-1").partition(" ")
-    if kind.casefold() != "bearer" or not token.strip():
-        raise AuthInvalid.because("This server takes bearer tokens only.")
-    return token.strip()
-
-
 def _stopping(method: str) -> NexusError:
     """Return what whoever waits at the end is told: what was cut off may have been done."""
     if method in SAFE_METHODS:
         return BackendUnavailable.because("The server is stopping.", retry_after_ms=1000)
     return OutcomeUnknown.because("The server is stopping: whether it did the work is not known.")
-
-
-def _request_id(headers: dict[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    if given and len(given) <= 200 and given.isascii() and given.isprintable():
-        return given
-    return new_request_id()
-
-
-def _refuse_secrets(query: bytes) -> None:
-    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000):
-        if name.casefold() in IN_URL:
-            raise ValidationError.because(
-                f"{name} must not stand in a URL, which others keep: send a header.", field=name
-            )
-
-
-def _counting(exchange: Exchange, send: Send, more: list[tuple[bytes, bytes]]) -> Send:
-    async def counting(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            exchange.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-content-type-options", b"nosniff"), *more]
-        elif message["type"] == "http.response.body":
-            exchange.sent += len(message.get("body", b""))
-        await send(message)
-
-    return counting
-
-
-async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    sized = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": sized})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _refuse(exchange: Exchange, send: Send, error: NexusError) -> None:
-    entry = error.entry()
-    exchange.code = entry.code
-    headers = {"content-type": "application/json", "x-request-id": exchange.request_id, **refusal_headers(entry)}
-    await _answer(send, http_status(entry), error_body(entry), _encoded(headers))
-
-
-def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-
-async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, error: NexusError, status: int) -> None:
-    await receive()
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 4403})
-        return
-    entry = error.entry()
-    body = error_body(entry)
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal_headers(entry)}
-    await send({"type": "websocket.http.response.start", "status": status, "headers": _encoded(headers)})
-    await send({"type": "websocket.http.response.body", "body": body})

@@ -39,6 +39,7 @@ def server(shell: Shell) -> Iterator[Server]:
         patch.setenv("PATH", shell.environment["PATH"])
         # These tests ask again and again until a worker is there.
         patch.setitem(shell.environment, "NEXUS_SERVE_REQUESTS_PER_MINUTE", "10000000")
+        patch.setitem(shell.environment, "NEXUS_REGISTRATION_OPEN", "true")
         server = Server(shell, shell.cwd.parent / "server", "--workers", "2")
     yield server
     server.stop()
@@ -101,6 +102,14 @@ def test_a_worker_answers_what_it_can_and_hands_on_the_rest(both: tuple[Asking, 
     audit = owner.ask("GET", "/api/audit?sort=-seq&limit=1")[1]["items"][0]
     assert (audit["operation"], audit["address"]) == ("agent.template.create", "127.0.0.1")
     assert owner.ask("GET", "/api/audit/verify")[1]["intact"] is True
+
+
+def test_where_registration_is_open_anyone_has_an_account_that_may_do_nothing(both: tuple[Asking, Asking]) -> None:
+    for asking, name in zip(both, ("carl", "cora"), strict=True):
+        anyone = Asking(asking.connection)
+        status, signed = anyone.ask("POST", "/api/auth/register", {"name": name, "password": "one more long one"})
+        assert status == 201, signed
+        assert Asking(asking.connection, signed["accessToken"]).ask("GET", "/api/projects")[0] == 403
 
 
 def test_bytes_pass_through_a_worker_whole(both: tuple[Asking, Asking]) -> None:
