@@ -86,7 +86,7 @@ def _extras() -> Iterator[Finding]:
 def _folders(context: Context) -> Iterator[Finding]:
     for name in ("config", "state", "data"):
         folder: Path = getattr(context.folders, name)
-        there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
         check = f"folder {name}"
         if not os.access(there, os.W_OK | os.X_OK):
             hint = f"chmod u+rwx '{there}'"
@@ -114,7 +114,7 @@ def _failed(check: str, error: NexusError) -> Finding:
 
 def _configuration(context: Context) -> Finding:
     path = context.config.path
-    where = f"{path} holds" if path.exists() else "No file is there: the defaults hold"
+    where = f"{path} holds" if os.path.exists(path) else "No file is there: the defaults hold"
     return _told("configuration", context.config.all, f"{where}.")
 
 
@@ -141,7 +141,7 @@ def _surroundings(context: Context) -> Iterator[Finding]:
             yield _proxy(name, value, context.environment.get("NO_PROXY") or context.environment.get("no_proxy"))
     for name in _CERTIFICATES:
         if value := context.environment.get(name):
-            there = Path(value).exists()
+            there = os.path.exists(value)
             told = f"{name} names {value}, which is {'there' if there else 'not there'}."
             hint = None if there else f"unset {name}"
             yield Finding(check=f"certificates {name}", status="ok" if there else "problem", message=told, hint=hint)
@@ -211,23 +211,25 @@ async def _keyring(context: Context) -> Finding:
     if find_spec("keyring") is None:
         return Finding(check="keyring", status="ok", message="No keyring is used: tokens are kept in a file of yours.")
     program = "import keyring; print(keyring.get_keyring().name)"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        program,
-        env=dict(context.environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program),
+            env=dict(context.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        told = f"The keyring cannot be asked: {error.strerror}. Tokens are kept in a file of yours."
+        return Finding(check="keyring", status="warning", message=told)
     try:
         async with asyncio.timeout(_KEYRING_SECONDS):
-            told, _ = await process.communicate()
+            answer, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        told = b""
-    name = told.decode(errors="replace").strip()
+        answer = b""
+    name = answer.decode(errors="replace").strip()
     if process.returncode == 0 and name:
         return Finding(check="keyring", status="ok", message=f"The keyring answers: {name}.")
     return Finding(check="keyring", status="warning", message="The keyring does not answer: a file is used.")

@@ -82,6 +82,8 @@ def test_a_home_that_cannot_be_is_told_and_what_needs_none_of_it_still_answers(
     assert home.run("version", env=environment).status == 0
     if where == "of another" and os.geteuid() == 0:
         return
+    if where == "beyond the longest name":
+        assert home.run("doctor", env=environment).envelope["data"]["healthy"] is False
     answered = home.run("agent", "project", "create", "--name", "x", env=environment)
     assert answered.code in ("STORAGE_READ_ONLY", "CONFIG_INVALID", "VALIDATION_ERROR"), answered
 

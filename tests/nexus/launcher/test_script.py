@@ -80,6 +80,22 @@ def test_installed_for_a_user_without_an_interpreter_beside_it(
     version(home, local / "bin" / "nexus", env=home.env(PATH=path, NEXUS_RESIDENT="0"))
 
 
+def test_without_a_search_path_the_interpreter_knows_where_it_is(
+    homes: Callable[..., Any], installed: Path, tmp_path: Path
+) -> None:
+    if shutil.which(PYTHON, path="/usr/local/bin:/usr/bin:/bin") is None:
+        pytest.skip(f"{PYTHON} is not where a shell without a PATH looks")
+    home = homes(installed)
+    local = home.path / ".local"
+    shutil.copytree(installed.parents[1] / "lib", local / "lib", symlinks=True)
+    start = local / "lib" / PYTHON / "site-packages" / "nexus" / "start.py"
+    start.write_text("import sys\n\n\ndef start():\n    sys.stdout.write(sys.executable)\n")
+    (local / "bin").mkdir()
+    shutil.copy(installed, local / "bin" / "nexus")
+    done = subprocess.run([local / "bin" / "nexus", "version"], env={}, capture_output=True, timeout=60, check=False)
+    assert done.stdout.startswith(b"/"), done
+
+
 def test_from_a_checkout(homes: Callable[..., Any], installed: Path) -> None:
     home = homes(installed)
     version(home, ROOT / "nexus" / "launcher" / "nexus", env=home.env(PYTHON=sys.executable))
