@@ -13,7 +13,7 @@ from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.caller import Caller
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.store.rows import now
-from nexus.schemas.errors import NexusError, ValidationError
+from nexus.schemas.errors import ValidationError
 from nexus.schemas.kernel import Deleted, LiveCounts
 from nexus.schemas.page import Page
 from nexus.schemas.secret import Secret, SecretQuery, SecretRotation, SecretValue
@@ -74,7 +74,8 @@ class SecretsPart(Part):
         while True:
             try:
                 await self.look()
-            except NexusError:
+            except Exception:
+                # Whatever it is, the next look may go well.
                 log.exception("secrets that were due could not be rotated")
             await asyncio.sleep(LOOK_SECONDS)
 

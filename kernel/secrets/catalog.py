@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -48,7 +48,7 @@ class Found:
 
     name: str
     version: int
-    value: str = ""
+    value: str = field(default="", repr=False)
     lease: LeaseReference | None = None
 
 

@@ -47,7 +47,7 @@ class Given:
     session_id: str
     folder: Path
     told: Told
-    values: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, list[str]] = field(default_factory=dict, repr=False)
     versions: dict[str, int] = field(default_factory=dict)
     lent: list[Lent] = field(default_factory=list)
     over: list[tuple[str, str, float]] = field(default_factory=list)

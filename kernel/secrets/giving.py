@@ -26,6 +26,8 @@ LOOK_SECONDS = 30.0
 """So often it is looked whether a value is another, where nobody told of it: other kernels and a Vault do not."""
 AT_ONCE = 8
 LEAST_SECONDS = 0.05
+LEAST_PAUSE = 1.0
+"""So long, and then twice as long each time, after a lease could not be revoked."""
 KEPT_SECONDS = 25 * 3600.0
 """So long it is known what an ended program had: it may be started again, as it was, within a day."""
 CLOSE_SECONDS = 5.0
@@ -49,6 +51,8 @@ class Giving:
         """Those with leases that are to be revoked yet."""
         self._stirred = asyncio.Event()
         self._look_at = 0.0
+        self._revoke_at = 0.0
+        self._revoke_pause = LEAST_PAUSE
         self._keeping: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
@@ -108,6 +112,7 @@ class Giving:
         given.ended = time.time()
         if given.lent or given.over:
             self._ended[session_id] = given
+            self._revoke_at = 0.0
             self._begin()
             self.stir(look=False)
         try:
@@ -143,6 +148,7 @@ class Giving:
                 await self.let_go(session_id)
             elif given.lent or given.over:
                 self._ended[session_id] = given
+                self._revoke_at = 0.0
                 self._begin()
             elif time.time() - given.ended > KEPT_SECONDS:
                 self._records.forget(name)
@@ -179,15 +185,16 @@ class Giving:
     def _pause(self) -> float:
         due = [self._look_at, *(lent.due for given in self._live.values() for lent in given.lent)]
         if self._ended:
-            due.append(time.time() + 1.0)
-        if self._lending.used:
+            due.append(self._revoke_at)
+        if self.lent:
             due.append(self._lending.token_due)
         return min(max(min(due) - time.time(), LEAST_SECONDS), LOOK_SECONDS)
 
     async def _look(self) -> None:
         """Do what is due now."""
-        await self._revoke_ended()
-        if any(given.lent for given in self._live.values()):
+        if time.time() >= self._revoke_at:
+            await self._revoke_ended()
+        if self.lent:
             await self._lending.keep_token()
         newest = None
         if time.time() >= self._look_at:
@@ -272,13 +279,16 @@ class Giving:
             await _tell(given, what, list(new))
 
     async def _revoke_ended(self) -> None:
+        """Revoke what is to be revoked; what cannot be is tried again, ever later."""
         for session_id, given in list(self._ended.items()):
             await self._lending.revoke_all(given)
-            if self._ended.get(session_id) is given:
+            if not given.over and self._ended.get(session_id) is given:
                 # Else its program was started again meanwhile.
                 await self._keep(given)
-                if not given.over and self._ended.get(session_id) is given:
+                if self._ended.get(session_id) is given:
                     del self._ended[session_id]
+        self._revoke_pause = min(self._revoke_pause * 2, LOOK_SECONDS) if self._ended else LEAST_PAUSE
+        self._revoke_at = time.time() + self._revoke_pause
 
     def _before(self, session_id: str, told: Told) -> Given | None:
         """Return what the session's program had before: a program that is started again has its first environment."""

@@ -29,8 +29,6 @@ class Lending:
         self._again = 0.0
         """Before this moment the token is not tried again."""
         self._room = asyncio.Semaphore(AT_ONCE)
-        self.used = False
-        """Whether anything was lent: it ends with the kernel's token, which is renewed then too."""
 
     @property
     def token_due(self) -> float:
@@ -41,7 +39,6 @@ class Lending:
         """Renew the kernel's token, if it is due: what was lent by it ends with it."""
         if self._vault is None or time.time() < self._again:
             return
-        self.used = True
         try:
             self._token = digest_of(await self._vault.sign_in.token())
         except NexusError as error:
@@ -57,7 +54,6 @@ class Lending:
         vault = self._vault
         if vault is None:
             raise ConfigInvalid.because("There is no Vault to lend anything.", field="vault.url")
-        self.used = True
         async with self._room:
             lease = await vault.lease(path)
         try:
@@ -105,8 +101,11 @@ class Lending:
 
     async def revoke(self, lease_id: str, path: str) -> bool:
         """End a lease; say whether it is over. One that cannot be ended now ends by itself, in its time."""
-        if self._vault is None or not lease_id:
+        if not lease_id:
             return True
+        if self._vault is None:
+            # A kernel that has the Vault does it, if one comes in time.
+            return False
         try:
             async with self._room:
                 await self._vault.revoke(lease_id, path)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class Keeping(Protocol):
 class Token:
     """A token of the Vault's."""
 
-    value: str
+    value: str = field(repr=False)
     term: Term
 
 

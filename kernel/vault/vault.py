@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,9 +34,9 @@ class Lease:
 
     id: str
     path: str
-    data: Mapping[str, str]
+    data: Mapping[str, str] = field(repr=False)
     term: Term
-    token: str
+    token: str = field(repr=False)
 
 
 class Vault:

@@ -298,6 +298,28 @@ async def nobody(_message: str, _names: Any) -> None:
     pass
 
 
+async def test_a_kernel_that_cannot_use_its_vault_masks_what_was_given_all_the_same(lent: House, vault: Vault) -> None:
+    script = 'echo up; while [ ! -e go ]; do sleep 0.05; done; echo "$DB_USER|$DB_PASSWORD|"'
+    session = await lent.start(script, "DB_USER", "DB_PASSWORD")
+    await lent.told(session, printed("up"))
+    await lent.close()
+    address, lent._vault = lent._vault, VaultAddress("http://vault.example.com")
+    await lent.open()
+    await lent.told(session, printed("up"))
+    refusal(await lent.api.get("/api/secrets"), 422, "CONFIG_INVALID")
+    (lent.folder.parent / "go").touch()
+    events = await lent.told(session, ended)
+    assert "***|***|" in messages(events)
+    # What it could not revoke the next one does.
+    await lent.close()
+    assert not vault.revoked
+    lent._vault = address
+    await lent.open()
+    part: Any = next(part for part in lent.kernel._parts if type(part).__name__ == "SecretsPart")
+    await part.look()
+    await eventually(lambda: len(vault.revoked) == 1)
+
+
 async def test_nothing_is_started_with_what_the_vault_does_not_lend(lent: House, vault: Vault) -> None:
     answer(await lent.api.put("/api/secrets/NO_FIELD", json={"lease": {"path": "database/creds/x", "field": "key"}}))
     answer(await lent.api.put("/api/secrets/NO_ROLE", json={"lease": {"path": "database/creds/none"}}))
