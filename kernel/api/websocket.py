@@ -1,4 +1,7 @@
-"""The WebSocket protocol of the kernel's servers: uvicorn's on websockets, held to RFC 6455 where websockets is not."""
+"""The WebSocket protocol of the kernel's servers: uvicorn's on websockets, held to RFC 6455 where websockets is not.
+
+And held to an end: what websockets cannot read as a handshake uvicorn would keep open, unanswered, for ever.
+"""
 
 from asyncio import AbstractEventLoop
 from typing import Any
@@ -8,6 +11,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
+
+NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class LenientServerProtocol(ServerProtocol):
@@ -33,3 +38,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn = LenientServerProtocol(
             extensions=self.conn.available_extensions, max_size=config.ws_max_size, logger=self.conn.logger
         )
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came. A request with a body, or with more headers than websockets reads, is refused."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()) or NO_HANDSHAKE)
+            self.transport.close()

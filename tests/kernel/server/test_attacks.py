@@ -321,6 +321,30 @@ async def test_who_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> N
         answer(await server.owner.get("/health"))
 
 
+UPGRADE = (
+    "host: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"GET /kernel HTTP/1.1\r\n{UPGRADE}content-length: 5\r\n\r\n",
+        f"GET /kernel HTTP/1.1\r\n{UPGRADE}transfer-encoding: chunked\r\n\r\n",
+        f"POST /kernel HTTP/1.1\r\n{UPGRADE}content-length: 5\r\n\r\n",
+        f"GET /kernel HTTP/1.1\r\n{UPGRADE}{'a: b' * 300}\r\n\r\n",
+        f"GET /kernel HTTP/1.1\r\n{UPGRADE}" + "a: b\r\n" * 300 + "\r\n",
+        f"GET /kernel HTTP/1.1\r\n{UPGRADE}a: {'b' * 20_000}\r\n\r\n",
+        f"GET /kernel?{'x' * 15_000} HTTP/1.1\r\n{UPGRADE}\r\n",
+    ],
+    ids=["length", "chunked", "post", "header", "headers", "long header", "long line"],
+)
+async def test_a_handshake_that_is_none_is_ended(server: Running, head: str) -> None:
+    """By nobody, who would hold a connection with each."""
+    assert (await raw(server, head.encode())).startswith(b"HTTP/1.1 4")
+
+
 async def test_nobody_has_another_address_by_saying_so(tmp_path: Path) -> None:
     for proxies, address in (((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.7")):
         async with running(tmp_path / address, proxies=proxies) as server:
