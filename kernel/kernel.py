@@ -91,6 +91,7 @@ class Kernel:
         self.data_folder = surroundings.data_folder
         self.projects = surroundings.projects
         self.settings = settings
+        self._keys = surroundings.keys
         self._ownership = ownership
         self._store = surroundings.store
         self._parts = parts
@@ -156,6 +157,11 @@ class Kernel:
             await _close(started, store, ownership)
             raise
         return cls(ownership, surroundings, settings, parts, app)
+
+    @property
+    def secret(self) -> str | None:
+        """What another process of this server's is told, where the data folder does not have the kernel's secret."""
+        return self.settings.secret or self._keys.from_keyring
 
     @property
     def sessions(self) -> SessionHost:

@@ -15,6 +15,7 @@ FILE_NAME = "secret.key"
 ACCOUNT_NAME = "secret.account"
 """The file that says under which account the keyring has the secret, where it has."""
 LEAST_CHARACTERS = 32
+UNLOCK = "Unlock the keyring of your desktop, or give the secret as NEXUS_SECRET."
 
 
 class Keyring(Protocol):
@@ -68,6 +69,11 @@ class Keys:
             self._from_keyring = secret.encode()
 
     @property
+    def from_keyring(self) -> str | None:
+        """The secret, where it is the keyring's."""
+        return self._from_keyring.decode() if self._from_keyring is not None else None
+
+    @property
     def is_there(self) -> bool:
         """Whether there is a secret that was there before."""
         return bool(self._given) or self._from_keyring is not None or self._path.exists()
@@ -94,6 +100,8 @@ class Keys:
         if given is not None and self._account.exists():
             # The keyring's own need not be asked: another one than that is told of by its mark.
             return given
+        if self._account.exists():
+            raise BackendUnavailable.because("The kernel's secret is in the keyring, which was not asked.", hint=UNLOCK)
         with told_as_storage(self._path):
             try:
                 kept = self._read()
@@ -119,7 +127,7 @@ class Keys:
         return secret
 
     async def _asked(self, keyring: Keyring | None, account: str) -> bytes:
-        hint = "Unlock the keyring of your desktop, or give the secret as NEXUS_SECRET."
+        hint = UNLOCK
         if keyring is None:
             raise BackendUnavailable.because("The kernel's secret is in a keyring, and there is none here.", hint=hint)
         try:

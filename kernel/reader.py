@@ -23,6 +23,7 @@ from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import DATABASE_NAME, HOLDER_NAME, least_environment
 from nexus.kernel.keys import Keys
+from nexus.kernel.mark import leave_mark
 from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
@@ -49,7 +50,7 @@ class Reader:
         """Open the database of the kernel that owns the folder. Raises the storage errors."""
         store = await open_store(data_folder / DATABASE_NAME, settings.database)
         keys = Keys(data_folder, settings.secret)
-        witness = Witness(store, Chain(keys))
+        witness = Witness(store, Chain(keys, lambda connection: leave_mark(connection, keys)))
         surroundings = Surroundings(
             store=store,
             data_folder=data_folder,

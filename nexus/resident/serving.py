@@ -94,7 +94,7 @@ class Serving:
             projects=kernel.projects,
             options=self._bounds,
             tls=self._tls,
-            secret=settings.secret,
+            secret=kernel.secret,
             database_url=database.url if database else None,
             database_environment=dict(database.environment) if database else {},
         )

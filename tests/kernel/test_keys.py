@@ -11,7 +11,7 @@ import pytest
 from nexus.credentials.desktop import DesktopKeyring, found
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
-from nexus.kernel.keys import ACCOUNT_NAME, FILE_NAME
+from nexus.kernel.keys import ACCOUNT_NAME, FILE_NAME, Keys
 from nexus.kernel.settings import KernelSettings
 from nexus.schemas.errors import BackendUnavailable, ConfigInvalid
 from tests.kernel.answers import answer
@@ -51,6 +51,14 @@ async def test_a_new_secret_goes_to_the_keyring_and_to_no_file(tmp_path: Path) -
     await used(tmp_path / "moved", None, secret)
     with pytest.raises(ConfigInvalid, match="another"):
         await used(tmp_path / "moved", None, "x" * 40)
+    # A worker of the server has it from the kernel, and makes none of its own.
+    kernel = await Kernel.open(tmp_path / "moved", OneShotHost(), keyring=ring(tmp_path))
+    assert kernel.secret == secret
+    with pytest.raises(BackendUnavailable):
+        Keys(tmp_path / "moved").key("tokens")
+    assert Keys(tmp_path / "moved", kernel.secret).key("tokens") == kernel.accounts.access._keys.key("tokens")
+    assert not (tmp_path / "moved" / FILE_NAME).exists()
+    await kernel.close()
 
 
 async def test_where_no_keyring_answers_the_file_is_chosen_and_stays_so(tmp_path: Path) -> None:
