@@ -81,16 +81,22 @@ def test_a_home_that_cannot_be_is_told_and_what_needs_none_of_it_still_answers(
     environment = home.env(NEXUS_HOME=str(places[where]), NEXUS_RESIDENT=resident)
     assert home.run("version", env=environment).status == 0
     if where == "of another" and os.geteuid() == 0:
+        # Root may look into it.
         return
     if where == "beyond the longest name":
         assert home.run("doctor", env=environment).envelope["data"]["healthy"] is False
     answered = home.run("agent", "project", "create", "--name", "x", env=environment)
     assert answered.code in ("STORAGE_READ_ONLY", "CONFIG_INVALID", "VALIDATION_ERROR"), answered
+    if where == "of another":
+        places[where].chmod(0o700)
 
 
 def test_a_folder_whose_name_is_no_text_is_told_where_an_answer_would_tell_of_it(home: Any, tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"\xff")
-    folder.mkdir()
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
     assert home.run("agent", "project", "list", cwd=folder).status == 0
     for words in (
         ("agent", "project", "create", "--name", "x", "--content-path", "."),
