@@ -10,6 +10,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _projects()
+    _chats()
+    _templates_and_answers()
+
+
+def _projects() -> None:
     op.create_table(
         "projects",
         sa.Column("id", sa.Text, primary_key=True),
@@ -39,6 +45,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Text, nullable=False),
     )
     op.create_index("roadmaps_of_project", "roadmaps", ["project_id", "created_at"])
+
+
+def _chats() -> None:
     op.create_table(
         "chats",
         sa.Column("id", sa.Text, primary_key=True),
@@ -62,6 +71,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("messages_of_chat", "messages", ["chat_id", "position"])
+
+
+def _templates_and_answers() -> None:
     op.create_table(
         "templates",
         sa.Column("id", sa.Text, primary_key=True),

@@ -10,6 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _who()
+    _signing_in()
+    _audit_and_secrets()
+    _built_in_roles()
+
+
+def _who() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Text, primary_key=True),
@@ -39,6 +46,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Text, nullable=False),
     )
     op.create_index("role_grants_of_role", "role_grants", ["role_id"])
+
+
+def _signing_in() -> None:
     op.create_table(
         "token_families",
         sa.Column("id", sa.Text, primary_key=True),
@@ -74,6 +84,9 @@ def upgrade() -> None:
         sa.Column("polled_at", sa.Text),
         sa.Column("expires_at", sa.Text, nullable=False),
     )
+
+
+def _audit_and_secrets() -> None:
     op.create_table(
         "audit",
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
@@ -99,7 +112,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("rotated_at", sa.Text, nullable=False),
     )
-    _built_in_roles()
 
 
 def _built_in_roles() -> None:
