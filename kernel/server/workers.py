@@ -123,7 +123,7 @@ class Workers:
         face.whole = self._whole
 
     async def start(self) -> None:
-        """Start them all; return when each takes requests. Raises `ResourceUnavailable`."""
+        """Start them all; return when each takes requests. Raises `ResourceUnavailable`; then they are to be closed."""
         self._serving = asyncio.create_task(self._server.serve())
         first = [asyncio.Event() for _ in self._numbers]
         self._keeping = [
@@ -132,15 +132,9 @@ class Workers:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.gather(*(ready.wait() for ready in first))
-        except BaseException as error:
-            await self.close()
-            if isinstance(error, TimeoutError):
-                raise ResourceUnavailable.because(
-                    f"The workers did not start within {READY_SECONDS:g} seconds."
-                ) from None
-            raise
+        except TimeoutError:
+            raise ResourceUnavailable.because(f"The workers did not start within {READY_SECONDS:g} seconds.") from None
         if sum(process.ready.is_set() for process in self._running.values()) < len(first):
-            await self.close()
             raise ResourceUnavailable.because("A worker of the server ended as it was started.")
 
     def stop(self) -> None:
@@ -162,6 +156,7 @@ class Workers:
         waited = {*self._keeping, *((self._serving,) if self._serving else ())}
         if waited:
             await asyncio.wait(waited, timeout=STOP_SECONDS)
+        os.close(self._assignment.listening)
         self._memory.close()
 
     async def _keep(self, number: int, first: asyncio.Event) -> None:

@@ -73,15 +73,15 @@ class Serving:
             return
         if self._private is None:
             raise ResourceUnavailable.because("Workers want a folder for sockets.", hint="nexus serve --workers 1")
-        self._kernel.accounts.access.shared = self._memory
         private = self._private.bind()
         listening = os.dup(self._server.listening.fileno())
-        workers = Workers(
+        self._workers = Workers(
             self._count, self._assignment(listening, self._memory), self._memory, private, self._face, self._log
         )
-        await workers.start()
-        self._workers = workers
-        self._kernel.debug.elsewhere = workers.answered
+        self._kernel.accounts.access.shared = self._memory
+        self._kernel.debug.elsewhere = self._workers.answered
+        # Where they do not start, this is closed.
+        await self._workers.start()
 
     def _assignment(self, listening: int, memory: SharedMemory) -> Assignment:
         kernel, settings = self._kernel, self._kernel.settings
@@ -157,7 +157,9 @@ class Serving:
     async def _end_workers(self) -> None:
         workers, self._workers = self._workers, None
         if workers is not None:
+            # The kernel may go on without: a resident's does.
             self._kernel.debug.elsewhere = None
+            self._kernel.accounts.access.shared = None
             await workers.close()
         if self._private is not None:
             self._private.remove()
