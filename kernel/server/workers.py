@@ -7,6 +7,7 @@ a socket which that process serves beside it.
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections import Counter
@@ -87,8 +88,10 @@ class Process:
 
     def kill(self) -> None:
         """End it."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process.returncode is None:
+            # asyncio's own kill looks for the status first, and takes it from who waits for it.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _tell(self, line: bytes) -> None:
         if self._writer is not None and not self._writer.is_closing():
