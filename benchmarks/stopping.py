@@ -64,8 +64,8 @@ async def closes(websocket):
         return closed.rcvd.code if closed.rcvd else None
 
 async def main():
-    quiet = process("quiet", "sleep 100")["sessionId"]
-    flood = process("flood", "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -n 50000; sleep 100")["sessionId"]
+    quiet = process("quiet", "sleep 20")["sessionId"]
+    flood = process("flood", "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -n 50000; sleep 20")["sessionId"]
     whole = upload("whole")
     for part in whole["parts"]:
         begun("PUT", part["url"], bytes(part["size"]), {}).getresponse().read()
