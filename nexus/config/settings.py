@@ -58,7 +58,9 @@ class RuntimeSettings(StrictModel):
         900.0, description="Seconds without a command or a session after which the resident process ends."
     )
     keyring: bool = Field(
-        True, description="Keep the kernel's own secret in the keyring of your desktop, where it has one at first."
+        False,
+        description="Make the kernel's own secret in the keyring of your desktop, and not in a file: chosen once. "
+        "A kernel that starts where the keyring is locked, over SSH or by cron, has no secret then.",
     )
 
 

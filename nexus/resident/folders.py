@@ -25,14 +25,10 @@ class Folders:
         return cls(Path(places.config), Path(places.state), Path(places.data))
 
     def keyring(self, environment: Mapping[str, str]) -> "DesktopKeyring":
-        """Return the keyring for the kernel's own secret, where the settings want that.
-
-        NEXUS_HOME has all that is Nexus's below it: nothing new of it is put elsewhere.
-        """
+        """Return the keyring for the kernel's own secret; a new one is put there where the settings want that."""
         from nexus.credentials.desktop import DesktopKeyring
 
-        is_home = (self.config.name, self.data.name) == ("config", "data") and self.config.parent == self.data.parent
-        return DesktopKeyring(environment, takes_new=not is_home and bool(self.setting("runtime.keyring", environment)))
+        return DesktopKeyring(environment, takes_new=bool(self.setting("runtime.keyring", environment)))
 
     def setting(self, key: str, environment: Mapping[str, str]) -> Any:
         """Return a setting of this process's own; of a file that cannot be read, whoever runs a command is told."""
