@@ -92,7 +92,7 @@ def _cell(value: Any) -> str:
 
 def _line(value: Any) -> str:
     """Write a value on one line: no name of a file may look like another row, or like an error of ours."""
-    return _cell(value).replace("\n", "\\n")
+    return _cell(value).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _is_help(data: Any) -> bool:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexus.output.render import render
@@ -13,7 +13,9 @@ from nexus.schemas.errors import NotFound
 
 ODD = st.lists(
     st.characters(exclude_categories=())
-    | st.sampled_from(["\x1b[2J", "\x1b]0;x\x07", "\x9b31m", "\r", "\n", "\b", "\x7f", "\u202e", "\u2028", "\ud800"]),
+    | st.sampled_from(
+        ["\x1b[2J", "\x1b]0;x\x07", "\x9b31m", "\r", "\n", "\t", "\b", "\x7f", "\u202e", "\u2028", "\ud800"]
+    ),
     max_size=12,
 ).map("".join)
 PLAIN = Screen(is_terminal=True, columns=10_000, colour=False)
@@ -24,6 +26,7 @@ def controls(text: str) -> set[str]:
     return {char for char in text if char != "\n" and (not char.isprintable() or "\x7f" <= char <= "\x9f")}
 
 
+@example(names=["\t0"])
 @given(names=st.lists(ODD, min_size=1, max_size=5))
 def test_a_table_has_a_line_for_each_row_and_no_more(names: list[str]) -> None:
     data = {"items": [{"id": f"id{number}", "name": name} for number, name in enumerate(names)]}
