@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic import ValidationError as ModelError
 
+from nexus.schemas.account import Password
 from nexus.schemas.command import ExecutionContext
 from nexus.schemas.errors import ValidationError
 
@@ -34,9 +35,9 @@ async def secret_given(
     return fitting(text, kind, field)
 
 
-async def new_password_given(context: ExecutionContext[Any], prompt: str, kind: Any) -> str:
+async def new_password_given(context: ExecutionContext[Any], prompt: str) -> str:
     """Return a password to be; at a terminal it is typed twice. Raises as `secret_given`, and when the two differ."""
-    password = await secret_given(context, prompt, field="password", kind=kind)
+    password = await secret_given(context, prompt, field="password", kind=Password)
     if context.stdin.is_terminal and await _typed(context, "The same again: ", "password") != password:
         raise ValidationError.because("The two are not the same: nothing was changed.", field="password")
     return password

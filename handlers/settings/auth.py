@@ -15,7 +15,6 @@ from nexus.schemas.account import (
     Identity,
     Login,
     NewApiKey,
-    Password,
     Patterns,
     Registration,
     SetupToken,
@@ -132,7 +131,7 @@ class Register(CommandHandler[RegisterArguments, SignedIn]):
         body = Registration(
             name=context.args.username,
             setup_token=fitting(setup, SetupToken, SETUP_VARIABLE) if setup else None,
-            password=await new_password_given(context, "Password: ", Password),
+            password=await new_password_given(context, "Password: "),
         )
         tokens = await context.api.post("/api/auth/register", Tokens, body=body)
         profile = await sign_ins(context).keep(server, tokens)

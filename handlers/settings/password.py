@@ -36,7 +36,7 @@ class ChangePassword(CommandHandler[NoArguments, Profile]):
 async def _given(context: ExecutionContext[Any]) -> PasswordChange:
     if context.stdin.is_terminal:
         current = await secret_given(context, "Current password: ", field="password", kind=GivenPassword)
-        return PasswordChange(current=current, password=await new_password_given(context, "New password: ", Password))
+        return PasswordChange(current=current, password=await new_password_given(context, "New password: "))
     first, _, second = (await secret_given(context, "", field="password")).partition("\n")
     if not second:
         raise ValidationError.because(

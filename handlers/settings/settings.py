@@ -48,23 +48,26 @@ def write_category(config: Configuration, category: str, wanted: Mapping[str, An
 
 def write_setting(config: Configuration, key: str, value: Any) -> SettingChanged:
     """Write one setting. Raises `NotFound` for the key and `ValidationError` for the value."""
-    try:
-        before = config.get(key).value
-    except ConfigInvalid:
-        before = None
+    before = _before(config, key)
     return _changed(before, config.set(key, value))
 
 
 def unset_setting(config: Configuration, key: str) -> SettingChanged:
     """Take one setting out of the file. Raises `NotFound`."""
     try:
-        before = config.get(key).value
-    except ConfigInvalid:
-        before = None
+        before = _before(config, key)
     except NotFound:
         # What is no setting may stand in the file, and keep every other command from running.
         return SettingChanged(**dict(config.unset(key)), changed=True, before=None)
     return _changed(before, config.unset(key))
+
+
+def _before(config: Configuration, key: str) -> Any:
+    """Return the value that holds; under a file that is at fault none does. Raises `NotFound` for the key."""
+    try:
+        return config.get(key).value
+    except ConfigInvalid:
+        return None
 
 
 def _changed(before: Any, after: ConfigValue) -> SettingChanged:

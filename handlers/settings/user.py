@@ -10,7 +10,7 @@ from nexus.handlers.changes import Changed, changed, told
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import NameReference
 from nexus.handlers.secrets_given import new_password_given
-from nexus.schemas.account import AccountName, NewUser, Password, RoleGrant, User, UserChanges
+from nexus.schemas.account import AccountName, NewUser, RoleGrant, User, UserChanges
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import Conflict, NotFound
 from nexus.schemas.kernel import Deleted
@@ -59,7 +59,7 @@ class CreateUser(CommandHandler[CreateUserArguments, User]):
         given = context.args
         password = None
         if not given.without_password:
-            password = await new_password_given(context, f"Password for {given.name}: ", Password)
+            password = await new_password_given(context, f"Password for {given.name}: ")
         body = NewUser(name=given.name, password=password, roles=given.role)
         user = await context.api.post("/api/users", User, body=body)
         return Outcome(user, message=f"Created the user {user.name}.")
@@ -92,7 +92,7 @@ class UpdateUser(CommandHandler[UpdateUserArguments, UpdatedUser]):
         wanted: dict[str, Any] = {"name": given.name, "disabled": given.disabled}
         if given.password:
             prompt = f"New password for {before.name}: "
-            wanted["password"] = await new_password_given(context, prompt, Password)
+            wanted["password"] = await new_password_given(context, prompt)
         body = UserChanges.model_validate({name: value for name, value in wanted.items() if value is not None})
         user = await context.api.patch(ONE, User, at={"id": before.id}, body=body)
         result = changed(UpdatedUser, before, user)
