@@ -79,8 +79,7 @@ class Access:
         place = sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._verified.get(place)
         if claims is None:
-            # A token that is past is read all the same: whether it may be is asked of all alike.
-            claims = self._verified[place] = tokens.read(self._keys.key("tokens"), token, ended=True)
+            claims = self._verified[place] = tokens.read(self._keys.key("tokens"), token)
             while len(self._verified) > MOST_REMEMBERED:
                 self._verified.popitem(last=False)
         if not connected and claims.is_past():
