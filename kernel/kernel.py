@@ -144,6 +144,7 @@ class Kernel:
                 objects=objects,
                 own_projects=projects,
                 node=settings.node,
+                steps=settings.steps,
             )
             parts = [Accounts(store, keys, witness), AuditPart(store, witness), *(make(surroundings) for make in PARTS)]
             state = ApiState(store, Idempotency(store), witness)

@@ -15,7 +15,7 @@ from nexus.kernel.keys import Keys
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
-from nexus.kernel.settings import Node, ObjectStore
+from nexus.kernel.settings import Node, ObjectStore, StepSettings
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
@@ -41,6 +41,7 @@ class Surroundings:
     objects: ObjectStore | None = None
     own_projects: Path | None = None
     node: Node = field(default_factory=Node)
+    steps: StepSettings = field(default_factory=StepSettings)
     drivers: Drivers = field(default_factory=Drivers)
     bus: Bus = field(default_factory=Bus)
 

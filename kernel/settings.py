@@ -65,18 +65,39 @@ class Node:
         return None if self.role == "standalone" else self.capacity
 
 
+SandboxKind = Literal["bubblewrap", "landlock", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """How the steps of pipelines run: `parallel` of them at once, each in a sandbox of this kind.
+
+    Left out, the sandbox is the best that this machine can. `confinement` is the command of the program that makes it:
+    without one no step runs. `read` are folders of the machine that every step may read beside the system's own.
+    `hidden` are folders that no step ever sees.
+    """
+
+    parallel: int | None = None
+    sandbox: SandboxKind | None = None
+    confinement: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class KernelSettings:
     """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it.
 
     `database` keeps the state in the place of the file in the data folder. `vault_environment` has the VAULT_…
-    variables that the kernel signs in to its Vault with. `node` is what it is among others.
+    variables that the kernel signs in to its Vault with. `node` is what it is among others; `steps` says how the steps
+    of pipelines run.
     """
 
     secret: str | None = None
     database: DatabaseAddress | None = None
     vault_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     node: Node = field(default_factory=Node)
+    steps: StepSettings = field(default_factory=StepSettings)
 
     @property
     def decides(self) -> bool:

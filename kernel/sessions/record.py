@@ -1,5 +1,6 @@
 """A session as it is stored: its object, and what made it."""
 
+import secrets
 from typing import Any
 
 from pydantic import Field
@@ -25,3 +26,8 @@ def scope_of(context: SessionContext) -> str:
     """Return the context as one text: of each type one session is active in it."""
     ids = context.model_dump(by_alias=True, exclude_none=True)
     return "/".join(f"{name}={ids[name]}" for name in sorted(ids))
+
+
+def new_session_id() -> str:
+    """Return a fresh id."""
+    return f"ses_{secrets.token_hex(10)}"

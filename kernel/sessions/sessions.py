@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -15,7 +14,7 @@ from nexus.kernel.sessions.listing import find_record, list_sessions
 from nexus.kernel.sessions.live import LiveSession
 from nexus.kernel.sessions.lives import Lives
 from nexus.kernel.sessions.log import EventLog
-from nexus.kernel.sessions.record import Record
+from nexus.kernel.sessions.record import Record, new_session_id
 from nexus.schemas.errors import NexusError, ResourceUnavailable, SessionClosed, SessionExpired
 from nexus.schemas.page import Page
 from nexus.schemas.protocol import (
@@ -61,6 +60,7 @@ class Sessions:
         self.drivers = drivers
         drivers.ready = self.ready
         drivers.at_work = lambda: self.live
+        drivers.open = self.open
         self._lives = Lives(log, drivers)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening: asyncio.Task[None] | None = None
@@ -133,6 +133,13 @@ class Sessions:
 
         Raises ContextMissing, ValidationError, ResourceUnavailable, and what its driver raises.
         """
+        return await self._create(new, request, new_session_id())
+
+    async def open(self, new: NewSession, session_id: str) -> Session:
+        """Make a session of this id, which is its maker's, and fresh. Raises as `create`."""
+        return await self._create(new, None, session_id)
+
+    async def _create(self, new: NewSession, request: str | None, session_id: str) -> Session:
         await self.ready()
         session_type = self.types.get(new.type)
         session_type.check(new.context, new.options, new.transport)
@@ -140,7 +147,7 @@ class Sessions:
         now = datetime.now(UTC)
         expires = now + timedelta(seconds=new.expires_seconds) if new.expires_seconds else None
         session = Session(
-            session_id=f"ses_{secrets.token_hex(10)}",
+            session_id=session_id,
             type=new.type,
             created_at=now,
             expires_at=expires,

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision that this code knows, the newest last. A database at any other is newer than the code."""
 
 HEAD = REVISIONS[-1]
@@ -277,3 +278,82 @@ blob_removals = Table(
     Column("created_at", Text, nullable=False),
 )
 """Places whose bytes nobody has any more and which the store has still to remove."""
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("description", Text),
+    Column("project_id", Text, ForeignKey("projects.id", ondelete="CASCADE")),
+    Column("revision", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("pipelines_of_project", "project_id", "created_at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("pipeline_id", Text, ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False),
+    Column("pipeline_name", Text, nullable=False),
+    # What it began with: a run does not change with its pipeline.
+    Column("revision", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("datasets", JSON, nullable=False),
+    Column("project_id", Text),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("session_id", Text),
+    # The kernel that coordinates it, for as long as the lease says; who takes it over counts the fence up, and what
+    # the one before still writes is refused.
+    Column("kernel", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", Text),
+    Column("retry_of", Text),
+    Column("started_by", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("started_at", Text),
+    Column("finished_at", Text),
+    Index("runs_by_age", "created_at"),
+    Index("runs_of_pipeline", "pipeline_id", "created_at"),
+    Index("runs_by_lease", "status", "lease_until"),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("exit_code", Integer),
+    Column("reason", Text),
+    Column("started_at", Text),
+    Column("finished_at", Text),
+    Column("next_attempt_at", Text),
+    # Attempts of before the run was resumed: they do not count against how many there may be.
+    Column("spent", Integer, nullable=False),
+)
+
+run_attempts = Table(
+    "run_attempts",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # The run's, when the attempt was claimed.
+    Column("fence", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("reason", Text),
+    Column("error", JSON),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    ForeignKeyConstraint(["run_id", "step"], ["run_steps.run_id", "run_steps.name"], ondelete="CASCADE"),
+)

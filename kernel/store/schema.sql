@@ -32,7 +32,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0006');
+INSERT INTO "alembic_version" VALUES('0007');
 CREATE TABLE answers (
 	"key" TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
@@ -141,6 +141,20 @@ CREATE TABLE messages (
 	UNIQUE (id), 
 	FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
 );
+CREATE TABLE pipelines (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	description TEXT, 
+	project_id TEXT, 
+	revision INTEGER NOT NULL, 
+	document JSON NOT NULL, 
+	created_at TEXT NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name_key), 
+	FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
 CREATE TABLE projects (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -194,6 +208,58 @@ CREATE TABLE roles (
 INSERT INTO "roles" VALUES('rol_admin','admin','admin','All of it.','["*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
 INSERT INTO "roles" VALUES('rol_member','member','member','All work; no accounts, secrets, audit or kernel.','["agent.*", "ai.*", "session.*", "data.*", "pipeline.*", "network.*"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
 INSERT INTO "roles" VALUES('rol_viewer','viewer','viewer','Lists and views of all work.','["agent.*.list", "agent.*.view", "ai.*.list", "ai.*.view", "session.*.list", "session.*.view", "data.*.list", "data.*.view", "pipeline.*.list", "pipeline.*.view", "network.*.list", "network.*.view", "agent.file.browse", "agent.file.read"]',1,'2026-01-01T00:00:00.000000Z','2026-01-01T00:00:00.000000Z');
+CREATE TABLE run_attempts (
+	run_id TEXT NOT NULL, 
+	step TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	fence INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	exit_code INTEGER, 
+	reason TEXT, 
+	error JSON, 
+	started_at TEXT NOT NULL, 
+	finished_at TEXT, 
+	PRIMARY KEY (run_id, step, number), 
+	FOREIGN KEY(run_id, step) REFERENCES run_steps (run_id, name) ON DELETE CASCADE
+);
+CREATE TABLE run_steps (
+	run_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	position INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	exit_code INTEGER, 
+	reason TEXT, 
+	started_at TEXT, 
+	finished_at TEXT, 
+	next_attempt_at TEXT, 
+	spent INTEGER NOT NULL, 
+	PRIMARY KEY (run_id, name), 
+	FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+CREATE TABLE runs (
+	id TEXT NOT NULL, 
+	pipeline_id TEXT NOT NULL, 
+	pipeline_name TEXT NOT NULL, 
+	revision INTEGER NOT NULL, 
+	document JSON NOT NULL, 
+	parameters JSON NOT NULL, 
+	datasets JSON NOT NULL, 
+	project_id TEXT, 
+	status TEXT NOT NULL, 
+	reason TEXT, 
+	session_id TEXT, 
+	kernel TEXT NOT NULL, 
+	fence INTEGER NOT NULL, 
+	lease_until TEXT, 
+	retry_of TEXT, 
+	started_by TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	started_at TEXT, 
+	finished_at TEXT, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(pipeline_id) REFERENCES pipelines (id) ON DELETE CASCADE
+);
 CREATE TABLE seals (
 	purpose TEXT NOT NULL, 
 	mark TEXT NOT NULL, 
@@ -293,3 +359,7 @@ CREATE INDEX artifacts_of_blob ON artifacts (sha256);
 CREATE INDEX artifacts_of_run ON artifacts (run_id, created_at);
 CREATE INDEX uploads_by_key ON uploads (kind, resume_key);
 CREATE INDEX uploads_by_expiry ON uploads (expires_at);
+CREATE INDEX pipelines_of_project ON pipelines (project_id, created_at);
+CREATE INDEX runs_by_age ON runs (created_at);
+CREATE INDEX runs_of_pipeline ON runs (pipeline_id, created_at);
+CREATE INDEX runs_by_lease ON runs (status, lease_until);

@@ -1,0 +1,1 @@
+"""Pipelines: what is kept of them, and the coordinator that runs their steps."""
