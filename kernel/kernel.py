@@ -16,7 +16,8 @@ from nexus.kernel.audit.chain import Chain
 from nexus.kernel.audit.witness import Witness
 from nexus.kernel.audit_part import AuditPart
 from nexus.kernel.caller import OwnersFace
-from nexus.kernel.data.part import Data
+from nexus.kernel.data.kept import KeptBytes
+from nexus.kernel.data_part import Data
 from nexus.kernel.database import open_store
 from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
@@ -139,9 +140,10 @@ class Kernel:
             await hold_marked(store, keys, witness.chain, mark, shared=settings.database is not None)
             around = environment or least_environment()
             surroundings = Surroundings(
-                *(store, data_folder, host, around, holding, keys, witness, Secrets(store, keys, data_folder, vault)),
+                *(store, data_folder, host, around, holding, keys, witness),
+                secrets=Secrets(store, keys, data_folder, vault),
+                kept=KeptBytes(data_folder, keys, objects),
                 limits=limits or Limits(),
-                objects=objects,
                 own_projects=projects,
                 node=settings.node,
                 steps=settings.steps,

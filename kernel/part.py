@@ -9,13 +9,14 @@ from starlette.routing import BaseRoute
 from nexus.kernel.api.operation import Operation
 from nexus.kernel.audit.witness import Witness
 from nexus.kernel.bus import Bus
+from nexus.kernel.data.kept import KeptBytes
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.keys import Keys
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Drivers
 from nexus.kernel.sessions.retention import Limits
-from nexus.kernel.settings import Node, ObjectStore, StepSettings
+from nexus.kernel.settings import Node, StepSettings
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 
@@ -24,7 +25,7 @@ from nexus.schemas.kernel import LiveCounts
 class Surroundings:
     """What every part is given: the store, the folder it may write to, the host, and programs' environment.
 
-    `holding` leads to the programs that outlive this process; `limits` say what of events is kept, `objects` where
+    `holding` leads to the programs that outlive this process; `limits` say what of events is kept, and `kept` is where
     bytes are. `keys` are the kernel's own; `witness` writes down what was done. A part behind sessions of a type adds
     its driver to `drivers` when it is made. What others should know is told on the `bus`.
     """
@@ -37,8 +38,8 @@ class Surroundings:
     keys: Keys
     witness: Witness
     secrets: Secrets
+    kept: KeptBytes
     limits: Limits = field(default_factory=Limits)
-    objects: ObjectStore | None = None
     own_projects: Path | None = None
     node: Node = field(default_factory=Node)
     steps: StepSettings = field(default_factory=StepSettings)

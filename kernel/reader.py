@@ -17,6 +17,7 @@ from nexus.kernel.api.idempotency import Idempotency
 from nexus.kernel.api.table import Table
 from nexus.kernel.audit.chain import Chain
 from nexus.kernel.audit.witness import Witness
+from nexus.kernel.data.kept import KeptBytes
 from nexus.kernel.database import open_store
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.holder.place import HolderPlace
@@ -60,6 +61,7 @@ class Reader:
             keys=keys,
             witness=witness,
             secrets=Secrets(store, keys, data_folder),
+            kept=KeptBytes(data_folder, keys, None),
             own_projects=projects,
         )
         operations = [each for make in PARTS for each in make(surroundings).operations() if each.method == "GET"]

@@ -74,6 +74,13 @@ class LocalBlobs:
     def part_url(self, draft: Draft, number: int, expires: int) -> str:
         return self.signer.signed("PUT", f"{PARTS_AT}/{draft.upload_id}/{number}", expires)
 
+    async def put(self, draft: Draft, number: int, content: bytes) -> None:
+        with told_as_storage(self.folder):
+            writer = await self.file(draft).writer(number)
+            if writer is not None:
+                await writer.write([content])
+                await writer.done()
+
     def file(self, draft: Draft) -> DraftFile:
         """Return the upload's file, which may be empty as yet. Raises storage errors."""
         if draft.upload_id not in self._open:

@@ -1,7 +1,5 @@
 """What stands behind the operations of data sets and artifacts, and what is tidied up behind them."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -10,10 +8,10 @@ from starlette.types import Receive, Scope, Send
 from nexus.kernel.api.late import Behind
 from nexus.kernel.data.contents import remove_released
 from nexus.kernel.data.items import Artifacts, Datasets, Items
+from nexus.kernel.data.kept import KeptBytes
 from nexus.kernel.data.local import LocalBlobs
 from nexus.kernel.data.routes import ByteRoute
-from nexus.kernel.data.store import BlobStore, Draft
-from nexus.kernel.data.stores import BlobStores
+from nexus.kernel.data.store import Draft
 from nexus.kernel.data.uploads import Uploads, draft_of, forget, upload_row
 from nexus.kernel.store.rows import now
 from nexus.kernel.store.schema import blobs, uploads
@@ -41,12 +39,10 @@ from nexus.schemas.page import Page
 class DataOperations:
     """Both kinds over one store of bytes, which is opened when bytes are first asked for."""
 
-    def __init__(self, store: Store, open_stores: Callable[[], BlobStores]) -> None:
-        """`open_stores` opens them, and blocks."""
+    def __init__(self, store: Store, kept: KeptBytes) -> None:
         self.store = store
-        self._open_stores = open_stores
-        self._blobs: BlobStores | None = None
-        self._opening = asyncio.Lock()
+        self.open = kept.open
+        self._kept = kept
         self._byte_route = ByteRoute(self._local, self._draft)
         self._behind = {
             **self._of_kind("dataset", Datasets(store, self.open), DatasetQuery, NewDataset, Page[Dataset]),
@@ -56,13 +52,6 @@ class DataOperations:
     def of(self, operation_id: str) -> Behind:
         """Return what stands behind an operation."""
         return self._behind[operation_id]
-
-    async def open(self) -> BlobStore:
-        """Return the store of the bytes. Raises storage errors."""
-        async with self._opening:
-            if self._blobs is None:
-                self._blobs = await asyncio.to_thread(self._open_stores)
-            return self._blobs
 
     async def route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for bytes."""
@@ -85,15 +74,10 @@ class DataOperations:
         for upload in survey.uploads - under_way:
             await kept_in.forget(upload)
 
-    async def close(self) -> None:
-        """Take no more parts."""
-        if self._blobs is not None:
-            await self._blobs.close()
-
     def _local(self) -> LocalBlobs:
-        if self._blobs is None:
+        if self._kept.opened is None:
             raise NotFound(resource="route", reference="/blobs")
-        return self._blobs.local
+        return self._kept.opened.local
 
     async def _draft(self, upload_id: str) -> Draft:
         return draft_of(await self.store.read(lambda connection: upload_row(connection, upload_id)))

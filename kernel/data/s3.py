@@ -82,6 +82,12 @@ class S3Blobs:
         query = {"partNumber": str(number), "uploadId": _word(draft)}
         return self._url("PUT", self._key(draft.upload_id), self._left(expires), query)
 
+    async def put(self, draft: Draft, number: int, content: bytes) -> None:
+        if len(content) != draft.parts.span(number).size:
+            raise ValueError("the content is not of the part's size")
+        query = {"partNumber": str(number), "uploadId": _word(draft)}
+        await self._ask("PUT", self._key(draft.upload_id), query, content)
+
     async def finish(self, draft: Draft, sha256: str) -> str:
         key = self._key(draft.upload_id)
         place = f"{PREFIX}{key}"

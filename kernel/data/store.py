@@ -54,6 +54,10 @@ class BlobStore(Protocol):
         """Return the URL that a part is PUT to, good until the second `expires`."""
         ...
 
+    async def put(self, draft: Draft, number: int, content: bytes) -> None:
+        """Take a part from who has it here, and not by a URL. Raises `ValueError` when it is not the part's size."""
+        ...
+
     async def finish(self, draft: Draft, sha256: str) -> str:
         """Make the parts one whole and return its place; asked again, do no more and return the same.
 

@@ -38,6 +38,9 @@ class BlobStores:
     def part_url(self, draft: Draft, number: int, expires: int) -> str:
         return self._of(draft.token).part_url(draft, number, expires)
 
+    async def put(self, draft: Draft, number: int, content: bytes) -> None:
+        await self._of(draft.token).put(draft, number, content)
+
     async def finish(self, draft: Draft, sha256: str) -> str:
         return await self._of(draft.token).finish(draft, sha256)
 

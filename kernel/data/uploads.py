@@ -61,21 +61,25 @@ class Uploads:
         known = await self.store.read(lambda connection: self._begun_before(connection, new))
         if known is not None:
             return await self._go_on(known, item)
+        row = await self.begun(blobs, item, new.size, new.resume_key)
+        return await self._told(row, PartsQuery(), resumed=False)
+
+    async def begun(self, blobs: BlobStore, item: dict[str, Any], size: int, resume_key: str | None = None) -> Row[Any]:
+        """Write a new upload down and return its row. Raises as the store of the bytes."""
         upload_id = new_id(UPLOAD_PREFIX)
         moment = datetime.now(UTC)
         values = {
             "id": upload_id,
             "kind": self.kind,
             "item": item,
-            "resume_key": new.resume_key,
-            "size": new.size,
-            "part_size": blobs.part_size(new.size),
-            "draft": await blobs.begin(upload_id, new.size),
+            "resume_key": resume_key,
+            "size": size,
+            "part_size": blobs.part_size(size),
+            "draft": await blobs.begin(upload_id, size),
             "created_at": rfc3339(moment),
             "expires_at": rfc3339(moment + KEPT),
         }
-        row = await self.store.write(lambda connection: _inserted(connection, values))
-        return await self._told(row, PartsQuery(), resumed=False)
+        return await self.store.write(lambda connection: _inserted(connection, values))
 
     async def view(self, request: ApiRequest[PartsQuery, None]) -> Upload:
         """Return an upload with missing parts, each with a new URL. Raises `UploadExpired`."""
@@ -105,15 +109,16 @@ class Uploads:
             await self.store.write(lambda connection: forget(connection, upload_id))
             raise
 
-        def work(connection: Connection) -> Stored:
-            current = self._row(connection, upload_id)
-            keep(connection, sha256, current.size, place)
-            item = self._becoming.make(connection, item_id, current.item, sha256, current.size)
-            connection.execute(delete(uploads).where(uploads.c.id == upload_id))
-            return item
-
-        item = await request.write(work)
+        item = await request.write(lambda connection: self.made(connection, upload_id, sha256, place))
         await remove_released(self.store, self._open_store)
+        return item
+
+    def made(self, connection: Connection, upload_id: str, sha256: str, place: str) -> Stored:
+        """Make the item of an upload whose bytes have their place, and forget the upload. Raises `UploadExpired`."""
+        current = self._row(connection, upload_id)
+        keep(connection, sha256, current.size, place)
+        item = self._becoming.make(connection, self.item_id(upload_id), current.item, sha256, current.size)
+        forget(connection, upload_id)
         return item
 
     async def abort(self, request: ApiRequest[None, None]) -> Deleted:

@@ -17,7 +17,6 @@ from nexus.kernel.part import Part, Surroundings
 if TYPE_CHECKING:
     from nexus.kernel.data.operations import DataOperations
 
-FOLDER_NAME = "blobs"
 TIDY_SECONDS = 3600.0
 """How often uploads are given up whose time is over, and bytes removed that could not be before."""
 
@@ -29,7 +28,6 @@ class Data(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
-        self._folder = surroundings.data_folder / FOLDER_NAME
         self._tidying: asyncio.Task[None] | None = None
 
     def operations(self) -> Sequence[Operation]:
@@ -47,7 +45,7 @@ class Data(Part):
 
     async def start(self) -> None:
         """Tidy up behind the kernel before this one, where there is anything."""
-        if self.surroundings.host.mode != "one-shot" and self._folder.exists():
+        if self.surroundings.host.mode != "one-shot" and self.surroundings.kept.folder.exists():
             self._tidying = asyncio.create_task(self._tidy())
 
     async def close(self) -> None:
@@ -55,19 +53,14 @@ class Data(Part):
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.wait((self._tidying,))
-        if "behind" in vars(self):
-            await self.behind.close()
+        await self.surroundings.kept.close()
 
     @cached_property
     def behind(self) -> "DataOperations":
         """What stands behind the operations and the route; made when it is first asked for."""
         from nexus.kernel.data.operations import DataOperations
-        from nexus.kernel.data.stores import opened
 
-        around = self.surroundings
-        return DataOperations(
-            around.store, lambda: opened(self._folder, around.keys.key("signed URLs of bytes"), around.objects)
-        )
+        return DataOperations(self.surroundings.store, self.surroundings.kept)
 
     async def _tidy(self) -> None:
         while True:
