@@ -26,7 +26,7 @@ HOSTS_BOTH = ("nexus/resident/",)
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("nexus",),
     ("nexus.places", "nexus.call"),
-    ("nexus.launcher", "nexus.context", "nexus.output"),
+    ("nexus.launcher", "nexus.context", "nexus.output", "nexus.confinement"),
     ("nexus.config", "nexus.credentials", "nexus.registry", "nexus.plugins.worker"),
     ("nexus.client",),
     ("nexus.plugins",),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from nexus.confinement.limits import limit
 from nexus.plugins.worker.failures import RightMissing
 
 _NETWORK = (
@@ -36,36 +37,25 @@ def confine(rights: Mapping[str, Any]) -> dict[str, bool]:
     `rights` has `read`, `write` and `list` (absolute paths; what is listed is not read), `network`, `processes`,
     `memory` (MiB) and `files`.
     """
-    _limit(int(rights["memory"]) << 20, int(rights["files"]))
+    limit(int(rights["files"]), int(rights["memory"]) << 20, mapped=True)
     walls = {"landlock": False, "seccomp": False}
     if sys.platform == "linux":
-        from nexus.plugins.worker import landlock, seccomp
+        from nexus.confinement import landlock, seccomp
+        from nexus.confinement.system import end_with_parent, give_up_privileges
 
-        landlock.give_up_privileges()
+        give_up_privileges()
+        end_with_parent()
         walls["landlock"] = landlock.restrict(
             rights["read"],
             rights["write"],
             rights["list"],
             network=rights["network"],
-            processes=rights["processes"],
+            execute=rights["processes"],
+            scoped=not rights["processes"],
         )
         walls["seccomp"] = seccomp.restrict(network=rights["network"], processes=rights["processes"])
     _watch(rights, files=not walls["landlock"])
     return walls
-
-
-def _limit(memory: int, files: int) -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    for name, most in (("RLIMIT_AS", memory), ("RLIMIT_NOFILE", files), ("RLIMIT_CORE", 0)):
-        number = getattr(resource, name, None)
-        if number is None or (name == "RLIMIT_AS" and sys.platform == "darwin"):
-            continue
-        hard = resource.getrlimit(number)[1]
-        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(number, (bound, bound))
 
 
 def _watch(rights: Mapping[str, Any], *, files: bool) -> None:
