@@ -21,8 +21,11 @@ from tests.processes import gone
 
 SECONDS = 60
 
-# Under nohup the suite ignores the hang-up, and so would all that it starts.
+# Under nohup the suite ignores the hang-up, in the background of a script the interrupt: so would all that it starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def places_of(*programs: str) -> list[str]:
