@@ -289,6 +289,8 @@ pipelines = Table(
     Column("project_id", Text, ForeignKey("projects.id", ondelete="CASCADE")),
     Column("revision", Integer, nullable=False),
     Column("document", JSON, nullable=False),
+    # A list does not read the documents.
+    Column("step_count", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
     Index("pipelines_of_project", "project_id", "created_at"),
@@ -353,6 +355,8 @@ run_attempts = Table(
     Column("exit_code", Integer),
     Column("reason", Text),
     Column("error", JSON),
+    # The ids of those that it made; null where it made none.
+    Column("artifacts", JSON),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     ForeignKeyConstraint(["run_id", "step"], ["run_steps.run_id", "run_steps.name"], ondelete="CASCADE"),

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Text, sa.ForeignKey("projects.id", ondelete="CASCADE")),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("step_count", sa.Integer, nullable=False),
         sa.Column("created_at", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Text, nullable=False),
     )
@@ -48,6 +49,7 @@ def upgrade() -> None:
         sa.Column("exit_code", sa.Integer),
         sa.Column("reason", sa.Text),
         sa.Column("error", sa.JSON),
+        sa.Column("artifacts", sa.JSON),
         sa.Column("started_at", sa.Text, nullable=False),
         sa.Column("finished_at", sa.Text),
         sa.ForeignKeyConstraint(["run_id", "step"], ["run_steps.run_id", "run_steps.name"], ondelete="CASCADE"),
