@@ -9,7 +9,7 @@ from nexus.handlers.listing import ListArguments, page_of
 from nexus.handlers.settings.settings import SettingChanged, told, unset_setting, write_setting
 from nexus.schemas.command import Arguments, CommandHandler, ConfigValue, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import NexusError, NotFound, StorageFull, StorageReadOnly, ValidationError
-from nexus.schemas.page import Page
+from nexus.schemas.page import MOST_ITEMS, Page
 
 READS: tuple[type[NexusError], ...] = (NotFound, ValidationError)
 WRITES: tuple[type[NexusError], ...] = (*READS, StorageReadOnly, StorageFull)
@@ -22,6 +22,7 @@ class ConfigView(Page[ConfigValue]):
 
 
 class ViewConfigArguments(ListArguments):
+    limit: int = Field(default=MOST_ITEMS, ge=1, le=MOST_ITEMS, description="How many items at the most.")
     category: str | None = Field(default=None, min_length=1, max_length=100, description="Only this category.")
 
 

@@ -191,6 +191,23 @@ class VaultSettings(StrictModel):
     timeout: int = Field(10, ge=1, le=120, description="Seconds after which a request to it is given up.")
 
 
+_Folder = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)]
+
+
+class PipelinesSettings(StrictModel):
+    """How the steps of pipelines run; a kernel reads this when it starts."""
+
+    parallel: int | None = Field(
+        None, ge=1, le=1000, description="How many steps run at once; without it as many as there are processors."
+    )
+    sandbox: Literal["bubblewrap", "landlock", "none"] | None = Field(
+        None, description="What walls a step off; without it the best that the machine has."
+    )
+    read: list[_Folder] = Field(
+        default_factory=list, description="Folders that every step may read, beside programs and its own."
+    )
+
+
 class ClusterSettings(StrictModel):
     """What this machine is among others."""
 
@@ -230,6 +247,7 @@ class Settings(StrictModel):
     ai: AiSettings = Field(default_factory=AiSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
+    pipelines: PipelinesSettings = Field(default_factory=PipelinesSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
 
 

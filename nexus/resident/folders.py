@@ -24,6 +24,11 @@ class Folders:
         """Return the folders of places."""
         return cls(Path(places.config), Path(places.state), Path(places.data))
 
+    def hidden(self, runtime: str) -> tuple[Path, ...]:
+        """Return what programs of others never see: these folders, that of the sockets, and the user's own keys."""
+        own = (Path("~/.ssh").expanduser(), Path("~/.gnupg").expanduser())
+        return (self.config, self.state, self.data, Path(runtime), *(path for path in own if path.is_absolute()))
+
     def keyring(self, environment: Mapping[str, str]) -> "DesktopKeyring":
         """Return the keyring for the kernel's own secret; a new one is put there where the settings want that."""
         from nexus.credentials.desktop import DesktopKeyring

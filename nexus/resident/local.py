@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from nexus.kernel.host import KernelHost
     from nexus.kernel.kernel import Kernel
     from nexus.kernel.keys import Keyring
-    from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
+    from nexus.kernel.settings import KernelSettings, ObjectStore, StepSettings, VaultAddress
     from nexus.schemas.front import ServeOptions
     from nexus.schemas.kernel import LiveCounts
     from nexus.schemas.session import TransportName
     from nexus.schemas.stream import OutputStream
     from nexus.sessions.local import SessionHost
     from nexus.sessions.transport import Transport
+
+CONFINEMENT = Path(__file__).parent.parent / "confinement" / "__main__.py"
+"""The program that makes the sandbox of a step."""
 
 OWNER_SECONDS = 30.0
 """How long an owner that cannot be spoken to is waited for: a command without a resident, about to end."""
@@ -35,7 +39,8 @@ class LocalKernel:
     """One a process. Nothing of the kernel is imported, and nothing opened, before the first call.
 
     `host` is asked for the kernel's host each time that the data folder is about to be owned, and `setting` for how
-    much the kernel keeps. `keyring` returns the one that may keep the kernel's own secret.
+    much the kernel keeps. `keyring` returns the one that may keep the kernel's own secret. `hidden` are folders that no
+    step of a pipeline sees.
     """
 
     def __init__(
@@ -44,11 +49,13 @@ class LocalKernel:
         host: "Callable[[], Awaitable[KernelHost]]",
         setting: "Callable[[str], Any]",
         keyring: "Callable[[], Keyring]",
+        hidden: tuple[Path, ...],
     ) -> None:
         self._data_folder = data_folder
         self._host = host
         self._setting = setting
         self._keyring = keyring
+        self._hidden = hidden
         self._opening = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._owner: Path | None = None
@@ -194,14 +201,14 @@ class LocalKernel:
             self._data_folder,
             host,
             limits=limits,
-            settings=self._with_node(),
+            settings=self._with_surroundings(),
             objects=self._objects(),
             projects=self._projects(),
             vault=self._vault(),
             keyring=self._keyring(),
         )
 
-    def _with_node(self) -> "KernelSettings":
+    def _with_surroundings(self) -> "KernelSettings":
         from nexus.kernel.settings import KernelSettings, Node
 
         node = Node(
@@ -210,7 +217,21 @@ class LocalKernel:
             capacity=self._setting("cluster.node_capacity"),
             hub_url=self._setting("cluster.hub_url"),
         )
-        return replace(self._settings or KernelSettings(), node=node)
+        return replace(self._settings or KernelSettings(), node=node, steps=self._steps())
+
+    def _steps(self) -> "StepSettings":
+        """Return how steps of pipelines run; what the kernel signs in elsewhere with is hidden from them too."""
+        from nexus.kernel.settings import StepSettings
+
+        keys = ("data.s3_credentials", "vault.token_file", "vault.secret_id_file", "serve.tls_key")
+        files = (_file(self._setting(key)) for key in keys)
+        return StepSettings(
+            parallel=self._setting("pipelines.parallel"),
+            sandbox=self._setting("pipelines.sandbox"),
+            confinement=(sys.executable, "-I", "-S", "-B", str(CONFINEMENT)),
+            read=tuple(map(Path, self._setting("pipelines.read"))),
+            hidden=(*self._hidden, *(file for file in files if file is not None and file.is_absolute())),
+        )
 
     def _vault(self) -> "VaultAddress | None":
         """Return where secrets are kept that are not kept here."""

@@ -101,7 +101,7 @@ async def _run(command: Command, private: int, signals: "ProcessSignals") -> int
     def keyring() -> "DesktopKeyring":
         return folders.keyring(os.environ)  # noqa: TID251 -- a process of one caller
 
-    kernel = LocalKernel(folders.data, host, setting, keyring)
+    kernel = LocalKernel(folders.data, host, setting, keyring, folders.hidden(command.places.runtime))
     runtime = Runtime(kernel, folders, CommandFronts)
     kernel.brings = partial(bring_sessions, runtime.plugins)
     stdout = ProcessOutput(private, is_terminal=os.isatty(private))

@@ -72,6 +72,7 @@ class Resident:
             self._as_host,
             lambda key: self._folders.setting(key, environment),
             lambda: self._folders.keyring(environment),
+            self._folders.hidden(places.runtime),
         )
         self._web = WebFace(self._kernel.app)
         self._runtime: Runtime | None = None
