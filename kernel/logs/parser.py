@@ -111,12 +111,12 @@ class LogParser:
         return second
 
 
-def log_payloads(facts: list[Facts], text: str, source: str) -> list[str]:
-    """Write a payload for each line of `text`, which `facts` are of."""
+def log_payloads(facts: list[Facts], text: str, source: str, more: str = "") -> list[str]:
+    """Write a payload for each line of `text`, which `facts` are of; `more` are members of JSON behind a comma."""
+    head = f'{{"type":"log"{more},"level":'
     tail = f',"source":{encode_basestring(source)}'
     return [
-        f'{{"type":"log","level":{_QUOTED[level]},"message":"{message}"{tail}'
-        + (f',"time":"{moment}"}}' if moment else "}")
+        f'{head}{_QUOTED[level]},"message":"{message}"{tail}' + (f',"time":"{moment}"}}' if moment else "}")
         for (level, moment), message in zip(facts, encoded_lines(text), strict=True)
     ]
 

@@ -27,11 +27,12 @@ class Named:
         self.kind: ProcessKind = "started" if "process" in label else "terminal"
         self.id: str = label.get("process") or held.name
         self.name: str = label.get("name", "")
+        self.session_id: str = label.get("session") or held.name
 
     def ended(self) -> ProcessInfo:
         """Describe it without its process."""
         return ProcessInfo(
-            id=self.id, kind=self.kind, pid=None, name=self.name, state="exited", session_id=self.held.name
+            id=self.id, kind=self.kind, pid=None, name=self.name, state="exited", session_id=self.session_id
         )
 
 
@@ -117,7 +118,7 @@ class KnownProcesses:
         for named in await self._held():
             if reference in (named.id, named.held.name) or reference == str(named.held.pid):
                 return named
-        if reference.startswith(("prc_", "ses_")):
+        if reference.startswith(("prc_", "ses_", "run_")):
             raise NotFound(resource="process", reference=reference, hint="nexus debug process list")
         return None
 
@@ -138,5 +139,5 @@ class KnownProcesses:
         from nexus.kernel.processes import table
 
         pid = str(named.held.pid)
-        facts = {"kind": named.kind, "known_as": named.id, "session_id": named.held.name}
+        facts = {"kind": named.kind, "known_as": named.id, "session_id": named.session_id}
         return await asyncio.to_thread(lambda: look(table.found(pid), **facts))

@@ -37,7 +37,7 @@ log = logging.getLogger("nexus.kernel.secrets")
 
 
 class Giving:
-    """What the programs of this kernel have of its secrets."""
+    """What the programs of this kernel have of its secrets: by their sessions, SESSION/PART where one has several."""
 
     def __init__(
         self, catalog: SecretCatalog, vault: "Vault | None", records: SealedRecords, data_folder: Path
@@ -140,7 +140,8 @@ class Giving:
         taken = {*self._live, *self._ended, *at_work}
         for name, record in await asyncio.to_thread(lambda: list(self._records.all())):
             session_id = name.removeprefix(PREFIX)
-            if session_id == name or session_id in taken:
+            # One of a session's several programs is SESSION/PART, and the session's driver sees to it.
+            if session_id == name or not taken.isdisjoint((session_id, session_id.partition("/")[0])):
                 continue
             given = Given.of(session_id, record, _to_nobody)
             if not given.ended:

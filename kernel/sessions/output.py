@@ -55,6 +55,11 @@ class SessionOutput:
         """Return the position of a source that was committed with an append, 0 when there is none."""
         return await self._log.mark(source)
 
+    def unmark(self, sources: str) -> None:
+        """Forget the positions of the sources that begin so: nothing more comes of them."""
+        end = f"{sources}\U0010ffff"
+        self._log.note(("DELETE FROM mark WHERE source >= ? AND source < ?", (sources, end)))
+
     async def newest(self, events: int) -> list[bytes]:
         """Return the lines of so many of the newest events that are kept, the oldest of them first."""
         stream = await self._log.stream(self.session.session_id)
