@@ -1,11 +1,16 @@
-"""Texts: given on the command line, or as `-` on standard input."""
+"""Texts: given on the command line, in a file, or as `-` on standard input."""
 
+import asyncio
 from typing import Any
 
+from nexus.handlers.places import absolute
 from nexus.schemas.command import ExecutionContext
 from nexus.schemas.errors import ValidationError
+from nexus.schemas.regular import open_regular
 
 FROM_STDIN = "-"
+_ALSO_STDIN = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+"""Opened by these names it would be the standard input of the process that answers."""
 
 
 async def bytes_given(context: ExecutionContext[Any], value: str, *, limit: int) -> bytes:
@@ -33,3 +38,27 @@ async def text_given(context: ExecutionContext[Any], value: str, *, field: str, 
     if not text:
         raise ValidationError.because("Standard input was empty.", field=field, expected="some text")
     return text
+
+
+async def file_given(context: ExecutionContext[Any], source: str, *, field: str, limit: int) -> tuple[bytes, str]:
+    """Return what is in the file, or in standard input when it is `-`, and the name under which faults are told.
+
+    Raises `ValidationError` for more than `limit` bytes, and for a file that cannot be read.
+    """
+    if source == FROM_STDIN or source in _ALSO_STDIN:
+        return await context.stdin.read(limit), "Standard input"
+    path = absolute(source, context.cwd, context.environment)
+    try:
+        # In a thread: the disk may be slow, and other commands do not wait for it.
+        content = await asyncio.to_thread(_content, path, limit)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValidationError.because(f"{path} cannot be read: {reason}.", field=field, path=path) from error
+    if len(content) > limit:
+        raise ValidationError.because(f"{path} is larger than {limit} bytes.", field=field, path=path, limit=limit)
+    return content, path
+
+
+def _content(path: str, limit: int) -> bytes:
+    with open_regular(path) as file:
+        return file.read(limit + 1)

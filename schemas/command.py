@@ -73,7 +73,8 @@ class Arguments(StrictModel):
 
     A field is the flag `--field-name`. `json_schema_extra` may say: `positional` (taken by place; with `flag` by
     its flag too), `short` (one letter), `aliases` (other long flags), `secret` (never from argv), `stdin` (`-` reads
-    standard input), `rest` (takes every remaining word, those after `--` included).
+    standard input), `rest` (takes every remaining word, those after `--` included), `whole` (a list whose items are
+    given one by one: no comma parts them).
     """
 
 

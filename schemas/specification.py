@@ -47,6 +47,8 @@ class OptionSpec:
     rest: bool = False
     secret: bool = False
     stdin: bool = False
+    whole: bool = False
+    """A list whose every item is given by a flag of its own: a comma is part of it."""
     choices: tuple[str, ...] = ()
     default: Any = None
     description: str = ""
@@ -86,11 +88,16 @@ class ChildSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSpec:
-    """A level of the tree: the root, a namespace or a resource."""
+    """A level of the tree: the root, a namespace or a resource.
+
+    Where it has an `alias`, its path is another name of that command too: words behind it that are none of its
+    children's names are the command's arguments.
+    """
 
     path: CommandPath
     summary: str
     children: tuple[ChildSpec, ...] = ()
+    alias: CommandPath = ()
 
 
 @dataclass(frozen=True, kw_only=True)

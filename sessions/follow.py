@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nexus.schemas.errors import NexusError, ReportedError, SessionClosed
@@ -43,6 +43,8 @@ class Follow:
     earlier process came with the same command. `on_stop` is set off when the reader is stopped by a signal: it
     interrupts the session, where the command is one that does. `pass_exit_code` makes the program's exit code the
     command's own. `until` is shown each line, and says where the reader is through behind it, None where it goes on.
+    `keep` is shown each line, and says whether it is printed; the others are as if they were not there, and are not
+    counted. It knows nothing of the lines before, so that a stream can be gone on with anywhere.
     """
 
     session_id: str
@@ -57,6 +59,7 @@ class Follow:
     on_stop: OnStop | None = None
     pass_exit_code: bool = False
     until: Callable[[bytes], Through | None] | None = None
+    keep: Callable[[bytes], bool] | None = None
 
 
 class SessionStream:
@@ -152,7 +155,7 @@ class SessionStream:
         batches = self._batches(attachment)
         if asked.throttle is None and asked.format == "json-raw":
             async for batch in batches:
-                yield Lines(batch.lines, batch.last, batch.count)
+                yield Lines(batch.lines, batch.last, batch.count if asked.keep is None else None)
             return
         shaper = Shaper(asked.session_id, samples=asked.throttle is not None)
         printed = time.monotonic() - (asked.throttle or 0)
@@ -190,7 +193,11 @@ class SessionStream:
                     return
                 # The next is read while this one is printed.
                 pull = asyncio.create_task(attachment.receive())
-                yield self._limited(batch)
+                limited = self._limited(batch)
+                if limited.lines:
+                    yield limited
+                else:
+                    await attachment.consumed(limited.last)
         finally:
             stopped.cancel()
             if pull is not None:
@@ -205,7 +212,10 @@ class SessionStream:
 
     def _limited(self, batch: Batch) -> Batch:
         last = batch.last if self._until is None else min(batch.last, self._until)
-        if self._left is not None:
+        keep = self._asked.keep
+        if keep is not None:
+            last = self._until_enough(batch.until(last), keep)
+        elif self._left is not None:
             last = min(last, batch.first - 1 + self._left)
             self._left -= last - batch.first + 1
         if self._asked.until is not None:
@@ -213,7 +223,19 @@ class SessionStream:
         cut = batch.until(last)
         self._reached = last
         self._last_line = cut.lines[cut.lines.rfind(b"\n", 0, -1) + 1 :]
-        return cut
+        if keep is None:
+            return cut
+        return replace(cut, lines=b"".join(line for line in cut.lines.splitlines(keepends=True) if keep(line)))
+
+    def _until_enough(self, batch: Batch, keep: Callable[[bytes], bool]) -> int:
+        """Return the seq of the line with which as many are kept as are wanted, that of the last where it is not."""
+        if self._left is None:
+            return batch.last
+        for seq, line in enumerate(batch.lines.splitlines(keepends=True), batch.first):
+            self._left -= keep(line)
+            if self._left <= 0:
+                return seq
+        return batch.last
 
     def _until_through(self, batch: Batch, through: Callable[[bytes], Through | None]) -> int:
         """Return the seq behind which the reader is through, that of the last line where it is not."""

@@ -113,13 +113,15 @@ def _of_group(node: GroupSpec, catalog: CommandCatalog) -> Help:
     name = _called(node.path)
     # A group is the better way on: at the top it is where almost every command is.
     deeper = next((child.name for child in node.children if child.kind == "group"), None)
+    onward = (*node.path, deeper or node.children[0].name) if deeper or not node.alias else node.alias
     return Help(
         name=name,
         summary=node.summary,
+        description=f"{name} ARGUMENTS is {_called(node.alias)} ARGUMENTS." if node.alias else None,
         usage=f"{name} {' '.join(('NAMESPACE', 'RESOURCE', 'ACTION')[len(node.path) :])} [--flags]",
         children=[_child(node.path, child, catalog) for child in node.children],
         flags=[] if node.path else [option.flags[0] for option in catalog.global_options()],
-        next=f"nexus help {' '.join((*node.path, deeper or node.children[0].name))}",
+        next=f"nexus help {' '.join(onward)}",
     )
 
 
@@ -174,7 +176,7 @@ def _option(option: OptionSpec) -> HelpOption:
 def _note(option: OptionSpec) -> str | None:
     notes = ["required"] if option.required else []
     if option.kind == "list" and not option.positional:
-        notes.append("a list: a,b")
+        notes.append("may be given again" if option.whole else "a list: a,b")
     if option.kind == "json":
         notes.append("a JSON object")
     if _worth_telling(option.default):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -130,9 +131,19 @@ def stream_of(
     A session of its `own` was made by the command, and is closed when its stream ends or is stopped. Raises
     ValidationError for flags that contradict each other.
     """
+    asked = replace(
+        asked_of(session_id, args, follow=follow, printed=printed),
+        on_stop=(lambda _: client.close(session_id)) if own else on_stop,
+        until=until,
+    )
+    return OwnStream(client, asked) if own else SessionStream(client, asked)
+
+
+def asked_of(session_id: str, args: StreamArguments, *, follow: bool, printed: Printed | None = None) -> Follow:
+    """Return what the flags ask of a session's stream. Raises ValidationError for flags that contradict each other."""
     if args.after is not None and args.tail is not None:
         raise ValidationError.because("--after and --tail both say where to begin.", field="tail")
-    asked = Follow(
+    return Follow(
         session_id,
         epoch=args.epoch,
         after=args.after,
@@ -142,10 +153,7 @@ def stream_of(
         throttle=None if args.throttle is None else args.throttle / 1000,
         format=args.format,
         printed=printed,
-        on_stop=(lambda _: client.close(session_id)) if own else on_stop,
-        until=until,
     )
-    return OwnStream(client, asked) if own else SessionStream(client, asked)
 
 
 def interrupting(client: SessionClient, session_id: str, *, always: bool = False) -> OnStop:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from nexus.dispatch.validation import is_text
 from nexus.registry.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.registry.index import CommandIndex
-from nexus.registry.resolve import Resolution, resolve, split_dotted
+from nexus.registry.resolve import Resolution, aliased, resolve, split_dotted
 from nexus.schemas.command import CommandPath, CommandSpec, GlobalFlags, GroupSpec, OptionSpec
 from nexus.schemas.errors import NexusError, ParseError, UnknownOption, ValidationError, clipped
 
@@ -100,9 +100,14 @@ def parse(index: CommandIndex, argv: list[str], *, abbreviations: bool) -> Parse
         if _asks_for_version(leading):
             return Parsed(_command(index, "version"), {}, GlobalFlags())
         raise
-    if isinstance(found.node, GroupSpec):
-        return _parse_partial(index, found, argv, leading, stranger)
-    return _parse_command(index, found.node, _rest_after(argv, found.words))
+    node = found.node
+    if isinstance(node, GroupSpec):
+        # A flag that stands behind its name is one of the command whose other name it is, if it is one.
+        meant = aliased(index, node) if stranger is not None or "--" in argv else None
+        if meant is None:
+            return _parse_partial(index, found, argv, leading, stranger)
+        node = meant
+    return _parse_command(index, node, _rest_after(argv, found.words))
 
 
 def _spread_dotted(argv: list[str]) -> list[str]:
@@ -238,7 +243,7 @@ def _value(option: OptionSpec, value: Any) -> Any:
     """Turn what click found into what the argument model validates: lists from commas, objects from JSON."""
     if option.kind == "list":
         parts = [value] if isinstance(value, str) else list(value)
-        if option.positional:
+        if option.positional or option.whole:
             return parts
         return [piece.strip() for part in parts for piece in part.split(",") if piece.strip()]
     if option.kind == "json":

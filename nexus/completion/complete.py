@@ -8,7 +8,7 @@ from nexus.completion.live import Source, source_of
 from nexus.completion.words import Typed
 from nexus.registry.flags import GLOBAL_FLAGS, GLOBAL_OPTIONS
 from nexus.registry.index import CommandIndex
-from nexus.registry.resolve import resolve, split_dotted
+from nexus.registry.resolve import aliased, resolve, split_dotted
 from nexus.schemas.command import CommandPath, CommandSpec, GroupSpec, OptionSpec
 from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
 
@@ -79,11 +79,14 @@ def _step(index: CommandIndex, line: _Line, word: str) -> None:
     elif word == "--":
         line.only_words = True
     elif word.startswith("-") and word != "-" and not line.only_words:
-        _step_flag(line, word)
+        _step_flag(index, line, word)
     elif isinstance(line.node, GroupSpec):
         for part in split_dotted([word]) if not line.path else [word]:
-            found = resolve(index, [*line.path, part], abbreviations=True, to_run=False)
+            words = [*line.path, part]
+            found = resolve(index, words, abbreviations=True, to_run=False)
             line.node, line.path = found.node, found.node.path
+            # A word that an alias's group does not have is its command's first argument.
+            line.positional = len(words) - found.words
         if line.within is None and line.path in _OF_THE_TREE:
             root = index.node(())
             if isinstance(root, GroupSpec):
@@ -92,9 +95,13 @@ def _step(index: CommandIndex, line: _Line, word: str) -> None:
         line.positional += 1
 
 
-def _step_flag(line: _Line, word: str) -> None:
+def _step_flag(index: CommandIndex, line: _Line, word: str) -> None:
     name, has_value, value = word.partition("=")
     option = _option(line, name)
+    meant = aliased(index, line.node) if option is None else None
+    if meant is not None:
+        line.node, line.path = meant, meant.path
+        option = _option(line, name)
     if option is None:
         return
     line.flags.update(option.flags)
@@ -113,20 +120,26 @@ def _option(line: _Line, flag: str) -> OptionSpec | None:
 
 async def _at_cursor(index: CommandIndex, line: _Line, current: str, live: Live) -> Reply:
     if line.pending is not None:
-        return await _values(line, line.pending, live)
+        return await _values(line, line.node, line.pending, live)
     name, has_value, _ = current.partition("=")
     if current.startswith("--") and has_value and not line.only_words:
         option = _option(line, name)
-        reply = await _values(line, option, live) if option is not None else Reply()
+        reply = await _values(line, line.node, option, live) if option is not None else Reply()
         return Reply(tuple(Candidate(f"{name}={found.value}", found.about) for found in reply.candidates), reply.kind)
+    meant = aliased(index, line.node)
     if current.startswith("-") and not line.only_words:
-        return Reply(tuple(_flags(line)))
-    if isinstance(line.node, GroupSpec):
-        return Reply(tuple(_names(index, line)))
-    by_place = [option for option in line.node.options if option.positional]
+        return Reply(tuple(_flags(line, meant or line.node)))
+    if isinstance(line.node, CommandSpec):
+        return await _by_place(line, line.node, live)
+    first = await _by_place(line, meant, live) if meant is not None else Reply()
+    return Reply((*_names(index, line), *first.candidates))
+
+
+async def _by_place(line: _Line, spec: CommandSpec, live: Live) -> Reply:
+    by_place = [option for option in spec.options if option.positional]
     if not by_place or (line.positional >= len(by_place) and by_place[-1].kind != "list"):
         return Reply()
-    return await _values(line, by_place[min(line.positional, len(by_place) - 1)], live)
+    return await _values(line, spec, by_place[min(line.positional, len(by_place) - 1)], live)
 
 
 def _names(index: CommandIndex, line: _Line) -> Iterator[Candidate]:
@@ -142,8 +155,8 @@ def _names(index: CommandIndex, line: _Line) -> Iterator[Candidate]:
             yield Candidate(name, f"Short for {' '.join(alias.target)}" if alias.path[-1] == name else "")
 
 
-def _flags(line: _Line) -> Iterator[Candidate]:
-    own = line.node.options if isinstance(line.node, CommandSpec) else ()
+def _flags(line: _Line, node: CommandSpec | GroupSpec) -> Iterator[Candidate]:
+    own = node.options if isinstance(node, CommandSpec) else ()
     for option in (*own, *GLOBAL_OPTIONS):
         if option.kind == "list" or not line.flags.intersection(option.flags):
             for flag in option.flags:
@@ -151,11 +164,11 @@ def _flags(line: _Line) -> Iterator[Candidate]:
                     yield Candidate(flag, option.description)
 
 
-async def _values(line: _Line, option: OptionSpec, live: Live) -> Reply:
+async def _values(line: _Line, node: CommandSpec | GroupSpec, option: OptionSpec, live: Live) -> Reply:
     if option.choices:
         return Reply(tuple(Candidate(choice) for choice in option.choices))
-    path = line.node.path if isinstance(line.node, CommandSpec) else ()
-    source = source_of(path, option, line.node if isinstance(line.node, CommandSpec) else None)
+    spec = node if isinstance(node, CommandSpec) else None
+    source = source_of(spec.path if spec is not None else (), option, spec)
     if source is not None:
         return Reply(tuple(Candidate(*found) for found in await live(source, line.given)))
     if option.name in _OF_FILES:

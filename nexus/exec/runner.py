@@ -13,7 +13,7 @@ from nexus.dispatch.inputs import by_argument_name
 from nexus.dispatch.runtime import Runtime
 from nexus.dispatch.surroundings import configuration_of, request_id_of
 from nexus.registry.flags import GLOBAL_OPTIONS
-from nexus.registry.resolve import resolve, split_dotted
+from nexus.registry.resolve import aliased, resolve, split_dotted
 from nexus.schemas.command import CommandSpec, GlobalFlags, GroupSpec, OptionSpec
 from nexus.schemas.envelope import failure, new_request_id
 from nexus.schemas.errors import NexusError, NotOffered, ValidationError
@@ -111,17 +111,22 @@ class Runner:
             return parse_line(self._runtime.index, request.line, self._flags)
         path = split_dotted(list(request.path))
         found = resolve(self._runtime.index, path, abbreviations=False)
-        if isinstance(found.node, GroupSpec):
-            return path, Parsed(found.node, {}, replace(self._flags, help=True))
+        node = found.node
+        if isinstance(node, GroupSpec):
+            # Words alone are a question, as on a command line; with arguments its alias's command is meant.
+            meant = aliased(self._runtime.index, node) if request.arguments else None
+            if meant is None:
+                return path, Parsed(node, {}, replace(self._flags, help=True))
+            node = meant
         if found.words < len(path):
             raise ValidationError.because(
                 f"'{' '.join(path)}' has words after the command's own: put them into its arguments.",
                 field="path",
-                hint=f"nexus help {' '.join(found.node.path)}",
+                hint=f"nexus help {' '.join(node.path)}",
             )
-        arguments, given = split_flags(found.node, request.arguments or {})
+        arguments, given = split_flags(node, request.arguments or {})
         flags = flags_over(given, self._flags)
-        return words_for(found.node, arguments), Parsed(found.node, arguments, flags)
+        return words_for(node, arguments), Parsed(node, arguments, flags)
 
 
 def _refused(error: NexusError, request_id: str) -> tuple[Answer, str]:

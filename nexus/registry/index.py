@@ -120,8 +120,15 @@ def _node(body: bytes) -> Node:
     if kind == "alias":
         return AliasSpec(path=told["path"], target=tuple(told["target"]))
     if kind == "group":
-        return GroupSpec(**told | {"children": tuple(ChildSpec(**child) for child in told.get("children", ()))})
+        children = tuple(ChildSpec(**child) for child in told.get("children", ()))
+        return GroupSpec(**told | {"children": children, "alias": tuple(told.get("alias", ()))})
     return _command(told)
+
+
+def _alias_of(node: Node) -> AliasSpec | None:
+    if isinstance(node, GroupSpec):
+        return AliasSpec(path=node.path, target=node.alias) if node.alias else None
+    return node if isinstance(node, AliasSpec) else None
 
 
 def _command(told: dict[str, Any]) -> CommandSpec:
@@ -218,11 +225,8 @@ class CommandIndex:
         return GLOBAL_OPTIONS
 
     def aliases(self) -> list[AliasSpec]:
-        """Return every alias, in order of their paths."""
+        """Return every alias, in order of their paths; a group that is one too among them."""
         if self._aliases is None:
-            nodes = (
-                _node(body) for file in self._files for body in file.bodies_under(()) if b'"kind": "alias"' in body
-            )
-            found = (node for node in nodes if isinstance(node, AliasSpec))
-            self._aliases = sorted(found, key=lambda alias: alias.path)
+            nodes = (_node(body) for file in self._files for body in file.bodies_under(()) if b'"alias"' in body)
+            self._aliases = sorted(filter(None, map(_alias_of, nodes)), key=lambda alias: alias.path)
         return list(self._aliases)

@@ -66,7 +66,10 @@ class HandlerRegistry:
         self._summaries.setdefault(path, summary)
 
     def alias(self, path: CommandPath, target: CommandPath) -> None:
-        """Name one canonical path another way. Raises `RegistrationRefused` when the name is taken."""
+        """Name one canonical path another way. Raises `RegistrationRefused` when the name is taken.
+
+        A group's name may be that of a command in it: what is none of its children is the command's arguments then.
+        """
         if path in self._handlers or path in self._aliases:
             raise RegistrationRefused(f"the alias {' '.join(path)} is taken already")
         self._aliases[path] = target
@@ -96,7 +99,8 @@ class HandlerRegistry:
             if path in self._specs:
                 raise RegistrationRefused(f"{' '.join(path)} is a command and a group")
             ordered = tuple(named[name] for name in sorted(named))
-            nodes.append(GroupSpec(path=path, summary=self._summaries.get(path, ""), children=ordered))
+            alias = self._aliases.get(path, ())
+            nodes.append(GroupSpec(path=path, summary=self._summaries.get(path, ""), children=ordered, alias=alias))
         return nodes
 
     def _alias_nodes(self, children: dict[CommandPath, dict[str, ChildSpec]]) -> list[AliasSpec]:
@@ -104,7 +108,7 @@ class HandlerRegistry:
         for path, target in self._aliases.items():
             if target not in self._specs:
                 raise RegistrationRefused(f"the alias {' '.join(path)} names {' '.join(target)}, which is no command")
-            if path in children:
+            if path in children and target[:-1] != path:
                 raise RegistrationRefused(f"the alias {' '.join(path)} would hide a group")
             # A level that only aliases stand in resolves and shows them, and stays out of the levels above it.
             for depth in range(1, len(path)):
@@ -115,7 +119,8 @@ class HandlerRegistry:
             if path[:-1] in of_aliases:
                 summary = self._specs[target].summary
                 children[path[:-1]][path[-1]] = ChildSpec(name=path[-1], kind="command", summary=summary)
-        return [AliasSpec(path=path, target=target) for path, target in self._aliases.items()]
+        alone = {path: target for path, target in self._aliases.items() if path not in children}
+        return [AliasSpec(path=path, target=target) for path, target in alone.items()]
 
 
 PLUGIN = "plugin"

@@ -41,7 +41,8 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
     """Follow the words as deep as they lead: to a command, or to the group at which they end.
 
     Raises `CommandNotFound` for a word that its level does not have, `AmbiguousCommand` for an abbreviation with
-    several meanings or, `to_run`, of a destructive command. Words after a command's path are left to its parser.
+    several meanings or, `to_run`, of a destructive command. Words after a command's path are left to its parser; at a
+    group that is an alias too, so is every word that is no whole name of one of its children.
     """
     path: CommandPath = ()
     node = index.node(path)
@@ -50,7 +51,10 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
         if isinstance(node, CommandSpec):
             break
         step = (*path, word.casefold())
-        node = index.node(step)
+        above, node = node, index.node(step)
+        if node is None and isinstance(above, GroupSpec) and above.alias:
+            node = _command(index, above.alias)
+            break
         if node is None and not path:
             node = index.own_alias(word.casefold())
         if node is None and abbreviations and word:
@@ -75,6 +79,18 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
             hint=f"nexus {full} --help",
         )
     return Resolution(node, count, abbreviated)
+
+
+def aliased(index: Tree, node: CommandSpec | GroupSpec) -> CommandSpec | None:
+    """Return the command that a group's name is another name of, where it is one."""
+    return _command(index, node.alias) if isinstance(node, GroupSpec) and node.alias else None
+
+
+def _command(index: Tree, path: CommandPath) -> CommandSpec:
+    node = index.node(path)
+    if not isinstance(node, CommandSpec):
+        raise LookupError(f"the alias of {' '.join(path)} names no command: python -m nexus.registry.build")
+    return node
 
 
 def _children(index: Tree, path: CommandPath) -> list[str]:

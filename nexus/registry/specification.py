@@ -79,6 +79,7 @@ def _option(name: str, field: FieldInfo) -> OptionSpec:
         rest=bool(extra.get("rest")),
         secret=bool(extra.get("secret")),
         stdin=bool(extra.get("stdin")),
+        whole=bool(extra.get("whole")),
         choices=choices,
         default=default.value if isinstance(default, Enum) else default,
         description=field.description or "",

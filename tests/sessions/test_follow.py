@@ -102,6 +102,32 @@ async def test_a_limit_ends_it_within_a_batch(client):
     assert events[-1]["payload"]["lastSeq"] == 15
 
 
+def even(line: bytes) -> bool:
+    event = json.loads(line)
+    return event["event"] != "data" or event["seq"] % 2 == 0
+
+
+async def test_what_is_not_kept_is_not_printed_nor_counted(client):
+    session_id = await echo(client, "print 40")
+    events = await printed(SessionStream(client, Follow(session_id, after=10, limit=3, keep=even)))
+    assert [event.get("seq") for event in events] == [None, 12, 14, 16, None]
+    assert events[-1]["payload"]["lastSeq"] == 16
+    events = await printed(SessionStream(client, Follow(session_id, follow=False, keep=lambda _: False)))
+    assert [event["event"] for event in events] == ["metadata", "close"]
+    assert events[-1]["payload"]["lastSeq"] == 40
+
+
+async def test_what_is_kept_goes_on_where_an_earlier_process_was(client):
+    session_id = await echo(client, "print 9", "exit 3")
+    asked = Follow(session_id, printed=Printed(session_id, 1, 4, 2), limit=5, keep=even, pass_exit_code=True)
+    events = await printed(stream := SessionStream(client, asked))
+    assert [event.get("seq") for event in events] == [6, 8, 10]
+    assert (events[-1]["payload"]["reason"], stream.exit_status) == ("exited", 3)
+    throttled = Follow(session_id, throttle=0.001, keep=even)
+    events = await printed(SessionStream(client, throttled))
+    assert {event["seq"] % 2 for event in events if "seq" in event} == {0}
+
+
 async def test_a_session_that_is_not_there_is_an_error_before_the_first_line(client):
     with pytest.raises(Exception, match="no session") as caught:
         await printed(SessionStream(client, Follow("ses_none")))

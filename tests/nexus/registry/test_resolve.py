@@ -2,10 +2,12 @@
 
 import pytest
 
-from nexus.registry.index import CommandIndex
+from nexus.registry.index import CommandIndex, IndexFile, index_bytes
+from nexus.registry.registry import HandlerRegistry, RegistrationRefused
 from nexus.registry.resolve import resolve, split_dotted
-from nexus.schemas.command import CommandSpec, GroupSpec
+from nexus.schemas.command import AliasSpec, CommandSpec, GroupSpec
 from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
+from tests.nexus.conftest import Echo, Say
 
 
 @pytest.mark.parametrize("words", [["talk", "word", "say"], ["TALK", "Word", "sAy"], ["say"]])
@@ -59,3 +61,46 @@ def test_paths_may_be_dotted_or_slashed(dotted: str) -> None:
 @pytest.mark.parametrize("word", ["./file", "a b.c", "..", "/", "https://x"])
 def test_what_is_no_path_of_commands_is_left_alone(word: str) -> None:
     assert split_dotted([word]) == [word]
+
+
+@pytest.fixture
+def nested() -> CommandIndex:
+    """A tree in which `talk word` is a group, and another name of `talk word echo` too."""
+    registry = HandlerRegistry()
+    for handler in (Say, Echo):
+        registry.register(*handler.path, handler=handler)
+    registry.alias(("talk", "word"), Echo.path)
+    return CommandIndex([IndexFile.of(index_bytes(registry.nodes()))])
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "taken"),
+    [
+        (["talk", "word", "say", "x"], Say.path, 3),
+        (["TALK", "WORD", "SAY"], Say.path, 3),
+        (["talk", "word", "echo", "say"], Echo.path, 3),
+        (["talk", "word", "sa"], Echo.path, 2),
+        (["talk", "word", "any", "say"], Echo.path, 2),
+        (["ta", "wo", "any"], Echo.path, 2),
+        (["talk", "word"], ("talk", "word"), 2),
+    ],
+)
+def test_a_group_that_is_an_alias_gives_its_own_names_first(
+    nested: CommandIndex, words: list[str], path: tuple[str, ...], taken: int
+) -> None:
+    found = resolve(nested, words, abbreviations=True)
+    assert (found.node.path, found.words) == (path, taken)
+
+
+def test_a_group_that_is_an_alias_is_listed_as_one(nested: CommandIndex) -> None:
+    assert nested.aliases() == [AliasSpec(path=("talk", "word"), target=Echo.path)]
+    with pytest.raises(CommandNotFound):
+        nested.find(["talk", "word", "any"])
+
+
+def test_a_group_is_no_alias_of_a_command_elsewhere() -> None:
+    registry = HandlerRegistry()
+    registry.register(*Echo.path, handler=Echo)
+    registry.alias(("talk",), Echo.path)
+    with pytest.raises(RegistrationRefused, match="would hide a group"):
+        registry.nodes()
