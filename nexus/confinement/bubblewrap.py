@@ -64,8 +64,9 @@ def _places(spec: "Spec") -> list[str]:
             words += [bound[path], path, path]
         else:
             words += [made[path], path]
-    # What lies in a hidden folder is bound there first.
-    return words + [word for path in sorted(hidden) if isdir(path) for word in ("--remount-ro", path)]
+    # What lies in a hidden folder is bound there first. What leads to what is bound is no place to write either.
+    closed = [path for path in sorted(hidden) if isdir(path)] + ([] if "/" in bound else ["/"])
+    return words + [word for path in closed for word in ("--remount-ro", path)]
 
 
 def _system(spec: "Spec") -> tuple[list[str], dict[str, str]]:

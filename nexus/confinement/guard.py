@@ -75,8 +75,8 @@ def _guard(first: int, before: "set[int]", become: "Callable[[], NoReturn]") -> 
 
 def _default_signals(mask: "set[int]") -> None:
     _signal.set_wakeup_fd(-1)
-    # A Python ignores these two; what is handled otherwise is forgotten when a program begins.
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+    # A Python ignores two of these, and handles the third; what else is handled is forgotten when a program begins.
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT):
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 

@@ -30,6 +30,7 @@ _FACTS = (
 def run(spec: "Spec") -> "NoReturn":
     """Run the program, and end as it ends. Raises `Unwalled`, `OSError` when it could not begin."""
     os.closerange(3, 1 << 20)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     os.chdir(spec.cwd)
     if spec.kind == "bubblewrap":
         _in_bubblewrap(spec)
