@@ -11,7 +11,15 @@ from nexus import __version__
 from nexus.kernel.api.operation import ApiRequest, Operation
 from nexus.kernel.host import together
 from nexus.kernel.part import Part, Surroundings
-from nexus.schemas.kernel import Health, KernelMetrics, KernelStatus, KernelStopping, LiveCounts, StopRequest
+from nexus.schemas.kernel import (
+    Health,
+    KernelMetrics,
+    KernelStatus,
+    KernelStopping,
+    LiveCounts,
+    SandboxStatus,
+    StopRequest,
+)
 
 KIBIBYTE = 1024
 
@@ -24,6 +32,7 @@ class Debug(Part):
         self.data_folder = surroundings.data_folder
         self.host = surroundings.host
         self.node = surroundings.node
+        self.steps = surroundings.steps
         self.holding = surroundings.holding
         self.requests = requests
         self.elsewhere: Callable[[], Awaitable[Mapping[str, int]]] | None = None
@@ -41,6 +50,11 @@ class Debug(Part):
             Operation(
                 *("GET", f"{status}/metrics", "debug.kernel.metrics", "Show counters and sizes."),
                 *(self.metrics, KernelMetrics),
+            ),
+            Operation(
+                *("GET", f"{status}/sandbox", "debug.kernel.status.sandbox", "Show what walls off steps of pipelines."),
+                *(self.sandbox, SandboxStatus),
+                lasts=True,
             ),
             Operation(
                 *("POST", f"{status}/stop", "debug.kernel.stop", "Stop or restart the kernel's process."),
@@ -90,6 +104,11 @@ class Debug(Part):
             memory_bytes=memory_bytes(),
             live=self._live(),
         )
+
+    async def sandbox(self, request: ApiRequest[None, None]) -> SandboxStatus:  # noqa: ARG002 -- see above
+        from nexus.kernel.pipelines.walls import Sandbox
+
+        return await Sandbox(self.steps, self.data_folder).status()
 
     async def metrics(self, request: ApiRequest[None, None]) -> KernelMetrics:  # noqa: ARG002 -- see above
         requests = Counter(self.requests)

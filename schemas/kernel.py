@@ -45,6 +45,18 @@ class KernelStatus(Model):
     live: LiveCounts = Field(default_factory=LiveCounts)
 
 
+class SandboxStatus(Model):
+    """What the steps of pipelines run in here: `kind` is None where none can be made, and no step runs then.
+
+    `chosen` says that the settings name it. `missing` says why each other kind does not work, `hint` what to do.
+    """
+
+    kind: Literal["bubblewrap", "landlock", "none"] | None
+    chosen: bool
+    missing: dict[str, str]
+    hint: str | None = None
+
+
 class KernelMetrics(Model):
     """Counters since the start, and sizes now."""
 

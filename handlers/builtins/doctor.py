@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from nexus import __version__
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext, NoArguments
 from nexus.schemas.errors import NexusError
-from nexus.schemas.kernel import Health, KernelStatus
+from nexus.schemas.kernel import Health, KernelStatus, SandboxStatus
 from nexus.schemas.model import Model
 
 _KEYRING_SECONDS = 5.0
 _SERVER_SECONDS = 10.0
+_SANDBOX_SECONDS = 90.0
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _EXTRAS = {"mcp": "mcp", "ai": "pydantic_ai"}
@@ -45,7 +46,7 @@ class Diagnosis(Model):
 class Examine(CommandHandler[NoArguments, Diagnosis]):
     """Check the installation and all that it needs.
 
-    Folders, configuration, kernel, socket, keyring, proxies and the server. Every finding says what it is,
+    Folders, configuration, kernel, socket, sandbox, keyring, proxies and the server. Every finding says what it is,
     and what to do where it is not as it should be. Nothing is changed.
     """
 
@@ -66,7 +67,8 @@ class Examine(CommandHandler[NoArguments, Diagnosis]):
             _aliases(context),
             await _plugins(context),
         ]
-        items += [*_surroundings(context), await _server(context), *await _kernel(context), await _keyring(context)]
+        items += [*_surroundings(context), await _server(context), *await _kernel(context)]
+        items += [*await _sandbox(context), await _keyring(context)]
         return Diagnosis(healthy=all(item.status != "problem" for item in items), items=items)
 
 
@@ -204,6 +206,25 @@ def _socket(path: Path) -> Finding:
         hint = f"chmod 700 '{path.parent}'"
         return Finding(check="socket", status="problem", message=f"Others reach into {path.parent}.", hint=hint)
     return Finding(check="socket", status="ok", message=f"{path} is yours alone.")
+
+
+async def _sandbox(context: Context) -> list[Finding]:
+    """Tell what steps of pipelines run in where the kernel is."""
+    try:
+        async with asyncio.timeout(_SANDBOX_SECONDS):
+            found = await context.api.get("/api/debug/kernel/sandbox", SandboxStatus)
+    except (NexusError, TimeoutError):
+        # A server that may not be asked, or is older; one that does not answer has its own finding.
+        return []
+    missing = "; ".join(f"{kind}: {reason}" for kind, reason in found.missing.items())
+    if found.kind is None:
+        told = f"Steps of pipelines have no sandbox, and do not run{f': {missing}' if missing else ''}."
+    elif found.kind == "none":
+        told = "Steps of pipelines run without a sandbox: they do what you may do."
+    else:
+        told = f"Steps of pipelines run in {found.kind}{f' ({missing})' if missing else ''}."
+    good = found.kind == "bubblewrap" or (found.kind == "landlock" and found.hint is None)
+    return [Finding(check="sandbox", status="ok" if good else "warning", message=told, hint=found.hint)]
 
 
 async def _keyring(context: Context) -> Finding:

@@ -14,11 +14,13 @@ from typing import Any, get_args
 from nexus.kernel.settings import SandboxKind, StepSettings
 from nexus.kernel.store.failures import told_as_storage
 from nexus.schemas.errors import ResourceUnavailable
+from nexus.schemas.kernel import SandboxStatus
 
 PROBE_SECONDS = 60.0
 """A probe takes a fifth of a second where nothing else runs."""
 OPEN_FILES = 4096
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_LEFT_OUT = "nexus settings config unset --key pipelines.sandbox"
 _ALLOWED = "nexus settings config set --key pipelines.sandbox --value none"
 
 
@@ -89,6 +91,21 @@ class Sandbox:
             f"No sandbox can be made for the steps of pipelines ({told}).", hint=_hint(able, wanted), reasons=missing
         )
 
+    async def status(self) -> SandboxStatus:
+        """Tell what `kind` returns, and why other kinds are none."""
+        chosen = self._steps.sandbox is not None
+        try:
+            kind = await self.kind()
+        except ResourceUnavailable as error:
+            details = error.entry().details
+            return SandboxStatus(kind=None, chosen=chosen, missing=details.get("reasons", {}), hint=details.get("hint"))
+        if kind == "none":
+            return SandboxStatus(kind=kind, chosen=chosen, missing={}, hint=_LEFT_OUT)
+        able = await self.able()
+        installs = not chosen and "bubblewrap" not in able.works and _hint(able, None) != _ALLOWED
+        hint = _hint(able, None) if installs else None
+        return SandboxStatus(kind=kind, chosen=chosen, missing=able.reasons, hint=hint)
+
     def command(self, walls: Walls, kind: SandboxKind, file: Path) -> tuple[str, ...]:
         """Write what the walls are into `file`, and return the command that runs the step behind them.
 
@@ -131,7 +148,7 @@ class Sandbox:
 
 def _hint(able: Able, wanted: SandboxKind | None) -> str:
     if wanted is not None and able.works:
-        return "nexus settings config unset --key pipelines.sandbox"
+        return _LEFT_OUT
     if sys.platform == "linux" and "not installed" in able.reasons.get("bubblewrap", ""):
         return "sudo apt-get install bubblewrap"
     return _ALLOWED

@@ -16,7 +16,7 @@ async def findings(nexus: Nexus, **environment: str) -> tuple[bool, dict[str, di
 async def test_a_fresh_home_is_healthy(nexus: Nexus) -> None:
     healthy, found = await findings(nexus)
     assert healthy, found
-    assert {"installation", "folder data", "configuration", "server", "kernel", "keyring"} <= found.keys()
+    assert {"installation", "folder data", "configuration", "server", "kernel", "sandbox", "keyring"} <= found.keys()
 
 
 async def test_every_problem_has_a_hint(nexus: Nexus) -> None:
