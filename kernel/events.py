@@ -20,9 +20,13 @@ Happening = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ProjectDeleted:
-    """A project is gone with all that belonged to it; what worked in it should end now."""
+    """A project is gone with all that belonged to it; what worked in it should end now.
+
+    `runs` are those of its pipelines, which are gone too.
+    """
 
     project_id: str
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

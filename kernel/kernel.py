@@ -28,6 +28,7 @@ from nexus.kernel.keys import Keyring, Keys
 from nexus.kernel.mark import hold_marked, leave_mark, marked
 from nexus.kernel.network.network import Network
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.pipelines.part import Pipelines
 from nexus.kernel.processes.part import Processes
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
@@ -68,6 +69,7 @@ PARTS: tuple[Callable[[Surroundings], Part], ...] = (
     Network,
     Terminals,
     Processes,
+    Pipelines,
     # Behind all that bring drivers: those are started before sessions are taken up, and closed after they were let go.
     SessionsPart,
 )

@@ -26,6 +26,7 @@ from nexus.kernel.kernel import DATABASE_NAME, HOLDER_NAME, least_environment
 from nexus.kernel.keys import Keys
 from nexus.kernel.mark import leave_mark
 from nexus.kernel.part import Part, Surroundings
+from nexus.kernel.pipelines.part import Pipelines
 from nexus.kernel.projects.chats import Chats
 from nexus.kernel.projects.projects import Projects
 from nexus.kernel.projects.roadmaps import Roadmaps
@@ -34,7 +35,7 @@ from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.store import Store
 from nexus.kernel.templates import Templates
 
-PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects, Roadmaps, Chats, Templates)
+PARTS: tuple[Callable[[Surroundings], Part], ...] = (Projects, Roadmaps, Chats, Templates, Pipelines)
 """Parts whose reads ask the database and nothing else."""
 
 

@@ -24,8 +24,8 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT, pattern=r"^[^\x00]*$")]
 BelowPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^/\x00][^\x00]*$")]
 """A path below a step's folder. Whoever opens it holds it inside."""
-ParameterValue = bool | int | float | str
-"""Tried in this order; numbers are finite."""
+ParameterValue = bool | Annotated[int, Field(ge=-MOST_WHOLE - 1, le=MOST_WHOLE)] | float | str
+"""What JSON has it as; numbers are finite."""
 
 
 class Parameter(StrictModel):

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nexus.kernel.api.operation import ApiRequest, Method, Operation
+from nexus.kernel.api.operation import Also, ApiRequest, Method, Operation
 from nexus.kernel.caller import Access
 
 
@@ -48,6 +48,7 @@ class LateOperation(Operation):
         access: Access = "granted",
         secret: bool = False,
         audited: bool = True,
+        also: Also | None = None,
     ) -> None:
         given = {
             "method": method,
@@ -60,6 +61,7 @@ class LateOperation(Operation):
             "access": access,
             "secret": secret,
             "audited": audited,
+            "also": also,
         }
         defaults = {each.name: each.default for each in fields(Operation) if each.name not in BEHIND}
         for name, value in {**defaults, **given, "_load": load, "_behind": None}.items():

@@ -16,6 +16,18 @@ Body = TypeVar("Body")
 Result = TypeVar("Result", bound=BaseModel)
 
 
+Also = Callable[[Mapping[str, str]], Awaitable[tuple[str, ...]]]
+
+
+def also(*operation_ids: str) -> Also:
+    """Return what grants an operation beside its own id, whatever it is asked of."""
+
+    async def ids(_path: Mapping[str, str]) -> tuple[str, ...]:
+        return operation_ids
+
+    return ids
+
+
 class KeptAnswer(Protocol):
     """The place that a write's idempotency key has for its answer, inside the transaction that does the work."""
 
@@ -92,6 +104,6 @@ class Operation:
     body_required: bool = True
     lasts: bool = False
     access: Access = "granted"
-    also: Callable[[Mapping[str, str]], Awaitable[tuple[str, ...]]] | None = None
+    also: Also | None = None
     secret: bool = False
     audited: bool = True

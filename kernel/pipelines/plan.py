@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from nexus.kernel.pipelines import parameters
 from nexus.kernel.pipelines.words import references
+from nexus.kernel.store.rows import name_key
 from nexus.schemas.errors import ValidationError
 from nexus.schemas.errors.error import clipped
 from nexus.schemas.pipeline import PipelineDocument, StepDefinition
@@ -25,11 +26,12 @@ class Plan:
     def __init__(self, document: PipelineDocument) -> None:
         self._steps = document.steps
         self._refuse_unknown()
-        self.waves = self._sorted()
+        self.waves = waves_of(document)
         self.order = [name for wave in self.waves for name in wave]
         parameters.check(document)
         for name, step in document.steps.items():
             _check_step(document, name, step)
+        _refuse_same_artifacts(document)
 
     def needs(self, step: str) -> Sequence[str]:
         """Return the steps that one waits for, each once. Raises KeyError for a step that is not there."""
@@ -60,34 +62,53 @@ class Plan:
                 if needed not in self._steps:
                     raise _unknown("step", needed, self._steps, f"steps.{name}.needs", f"The step {name} needs")
 
-    def _sorted(self) -> list[list[str]]:
-        # As they stand in the document, where what they need leaves it open.
-        places = {name: place for place, name in enumerate(self._steps)}
-        sorter = TopologicalSorter({name: step.needs for name, step in self._steps.items()})
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            cycle: list[str] = error.args[1]
-            # Its words go from what is needed to what needs it; people read it the other way round.
-            cycle = cycle[::-1]
-            told = clipped(" needs ".join(cycle))
-            raise ValidationError.because(
-                f"The steps need each other in a circle: {told}.",
-                field=f"steps.{cycle[0]}.needs",
-                cycle=cycle,
-                hint="Take one of these out of the needs of the step that names it.",
-            ) from None
-        waves = []
-        while sorter.is_active():
-            ready = sorted(sorter.get_ready(), key=places.__getitem__)
-            sorter.done(*ready)
-            waves.append(ready)
-        return waves
+
+def waves_of(document: PipelineDocument) -> list[list[str]]:
+    """Return the steps, those that may run at once together, in the document's order where their needs leave it open.
+
+    Raises `ValidationError` for steps that need each other.
+    """
+    places = {name: place for place, name in enumerate(document.steps)}
+    sorter = TopologicalSorter({name: step.needs for name, step in document.steps.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        # It is told from what is needed to what needs it; people read it the other way round.
+        raise _circle(error.args[1][::-1]) from None
+    waves = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=places.__getitem__)
+        sorter.done(*ready)
+        waves.append(ready)
+    return waves
+
+
+def _circle(cycle: list[str]) -> ValidationError:
+    return ValidationError.because(
+        f"The steps need each other in a circle: {clipped(' needs '.join(cycle))}.",
+        field=f"steps.{cycle[0]}.needs",
+        cycle=cycle,
+        hint="Take one of these out of the needs of the step that names it.",
+    )
 
 
 def secrets_of(document: PipelineDocument) -> list[str]:
     """Return the secrets that the steps name, sorted, each once."""
     return sorted({name for step in document.steps.values() for name in step.secrets})
+
+
+def _refuse_same_artifacts(document: PipelineDocument) -> None:
+    """Of one run two artifacts that read alike would not be told apart."""
+    made_by: dict[str, str] = {}
+    for name, step in document.steps.items():
+        for artifact in step.artifacts:
+            other = made_by.setdefault(name_key(artifact), name)
+            if other != name or sum(name_key(each) == name_key(artifact) for each in step.artifacts) > 1:
+                raise ValidationError.because(
+                    f"The artifact {artifact!r} of the step {name} has the name of another one, of the step {other}.",
+                    field=f"steps.{name}.artifacts.{artifact}",
+                    hint="Give one of them another name.",
+                )
 
 
 def _check_step(document: PipelineDocument, name: str, step: StepDefinition) -> None:

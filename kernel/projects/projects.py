@@ -17,7 +17,7 @@ from nexus.kernel.store.lookup import changed_values, count, find, not_found, re
 from nexus.kernel.store.paging import Listing, matching
 from nexus.kernel.store.prepared import Prepared
 from nexus.kernel.store.rows import name_key, new_id, now
-from nexus.kernel.store.schema import chats, messages, projects, roadmaps
+from nexus.kernel.store.schema import chats, messages, pipelines, projects, roadmaps, runs
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
 from nexus.schemas.project import NewProject, Project, ProjectChanges, ProjectDetails, ProjectQuery
@@ -206,16 +206,19 @@ class Projects(Part):
         """Delete a project with all that belongs to it; of folders only the one that the kernel made."""
         project_id = request.path["id"]
         made = False
+        gone: tuple[str, ...] = ()
 
         def work(connection: Connection) -> Deleted:
-            nonlocal made
+            nonlocal made, gone
             made = bool(find(connection, projects, project_id).made_folder)
             cascade = belongings(connection, project_id)
+            of_project = select(runs.c.id).join(pipelines).where(pipelines.c.project_id == project_id)
+            gone = tuple(connection.execute(of_project).scalars())
             connection.execute(delete(projects).where(projects.c.id == project_id))
             return Deleted(id=project_id, cascade=cascade)
 
         deleted = await request.write(work)
-        await self.bus.publish(ProjectDeleted(project_id))
+        await self.bus.publish(ProjectDeleted(project_id, gone))
         if made:
             await self.folders.remove_made(project_id)
         return deleted
@@ -244,4 +247,6 @@ def belongings(connection: Connection, project_id: str) -> dict[str, int]:
         "roadmaps": count(connection, roadmaps, of_project),
         "chats": count(connection, with_chats, of_project),
         "messages": count(connection, with_chats.join(messages), of_project),
+        "pipelines": count(connection, pipelines, pipelines.c.project_id == project_id),
+        "runs": count(connection, pipelines.join(runs), pipelines.c.project_id == project_id),
     }

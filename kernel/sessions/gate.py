@@ -12,7 +12,7 @@ from nexus.kernel.caller import SHELL, Caller, require
 from nexus.kernel.sessions.attachment import Attachment
 from nexus.kernel.sessions.sessions import Sessions
 from nexus.schemas.ai import is_the_machines
-from nexus.schemas.errors import AuthError, PermissionDenied
+from nexus.schemas.errors import AuthError, PermissionDenied, ResourceUnavailable
 from nexus.schemas.protocol import (
     ActivateSession,
     AttachSession,
@@ -37,9 +37,11 @@ MADE_BY: dict[str, tuple[str, ...]] = {
     "ai-chat": ("ai.session.create", *_CHAT),
     "meta-chat": ("agent.roadmap.watch",),
     "network-stream": ("network.connection.monitor",),
+    "pipeline-run": (),
 }
-"""The commands that make sessions of a type; a debug-stream's depend on what it follows."""
+"""The commands that make sessions of a type; a debug-stream's depend on what it follows, and a run makes its own."""
 
+_WATCHERS = ("pipeline.run.watch", "pipeline.run.logs", "pipeline.step.logs", "pipeline.run.view")
 LOGS = ("debug.log.tail",)
 PROCESSES = ("debug.process.start",)
 
@@ -70,6 +72,11 @@ BY_TYPE: dict[str, dict[str, tuple[str, ...]]] = {
         "list": ("debug.log.tail", "debug.process.list"),
         **dict.fromkeys(("view", "attach", "close"), (*LOGS, "debug.process.monitor")),
     },
+    "pipeline-run": {
+        "list": ("pipeline.run.history", "pipeline.run.list"),
+        **dict.fromkeys(("view", "attach"), _WATCHERS),
+        **dict.fromkeys(("interrupt", "close"), ("pipeline.run.cancel",)),
+    },
 }
 """Which commands, beside `session.live`'s own, do what with sessions of a type."""
 
@@ -81,10 +88,18 @@ WATCHING = ("view", "attach", "list")
 
 
 def makers_of(new: NewSession) -> tuple[str, ...]:
-    """Return the commands that may make this session; of a type that no command makes, `session.live.create`."""
+    """Return the commands that may make this session; of a type that no command makes, `session.live.create`.
+
+    Raises `ResourceUnavailable` for one that the kernel makes by itself.
+    """
     if new.type == "debug-stream":
         return PROCESSES if new.options.get("argv") else (*LOGS, "debug.process.monitor")
-    return MADE_BY.get(new.type, ("session.live.create",))
+    makers = MADE_BY.get(new.type, ("session.live.create",))
+    if not makers:
+        raise ResourceUnavailable.because(
+            f"A session of type {new.type} begins with its run.", session_type=new.type, hint="nexus help pipeline"
+        )
+    return makers
 
 
 def doers_of(session_type: str | None, action: str) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ ON_BOTH = {
     "kernel/audit/test_chain.py",
     "kernel/secrets/test_secrets.py",
     "kernel/data/test_data.py",
+    "kernel/pipelines/test_definitions.py",
+    "kernel/pipelines/test_operations.py",
     "kernel/server/test_killed_writes.py",
 }
 

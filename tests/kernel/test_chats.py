@@ -86,6 +86,6 @@ async def test_what_belongs_to_a_project_goes_with_it_and_is_counted(api: httpx.
     assert answer(await api.delete(f"/api/chats/{chats[0]['id']}"))["cascade"] == {"messages": 1}
     assert answer(await api.delete(f"/api/roadmaps/{roadmaps[0]['id']}"))["cascade"] == {"chats": 1, "messages": 1}
     gone = answer(await api.delete(f"/api/projects/{project['id']}"))
-    assert gone["cascade"] == {"roadmaps": 1, "chats": 2, "messages": 2}
+    assert gone["cascade"] == {"roadmaps": 1, "chats": 2, "messages": 2, "pipelines": 0, "runs": 0}
     for path in (f"roadmaps/{roadmaps[1]['id']}", f"chats/{chats[3]['id']}", f"chats/{chats[3]['id']}/messages"):
         refusal(await api.get(f"/api/{path}"), 404, "RESOURCE_NOT_FOUND")

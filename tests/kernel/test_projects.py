@@ -155,7 +155,7 @@ async def test_a_deleted_project_takes_its_folder_and_is_found_no_more(
     assert deleted == {
         "id": made["id"],
         "deleted": True,
-        "cascade": {"roadmaps": 0, "chats": 0, "messages": 0},
+        "cascade": {"roadmaps": 0, "chats": 0, "messages": 0, "pipelines": 0, "runs": 0},
     }
     assert os.listdir(data_folder / "projects") == []
     for call in (api.get, api.delete):

@@ -133,7 +133,7 @@ async def test_deleting_the_selected_project_clears_the_selection_and_counts_wha
         "agent chat send --message Hello",
     )
     deleted = (await demo("agent project delete --name demo --yes")).data
-    assert deleted["cascade"] == {"roadmaps": 1, "chats": 1, "messages": 1}
+    assert deleted["cascade"] == {"roadmaps": 1, "chats": 1, "messages": 1, "pipelines": 0, "runs": 0}
     assert [change["kind"] for change in deleted["contextChanges"]] == ["project", "roadmap", "chat"]
     assert (await demo("agent roadmap list")).error["code"] == "CONTEXT_MISSING"
 

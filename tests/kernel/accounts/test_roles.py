@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from contextlib import suppress
 from typing import Any, get_args
 
 import pytest
@@ -11,7 +12,9 @@ from starlette.routing import Route
 
 from nexus.kernel.accounts import tokens
 from nexus.kernel.api.endpoint import Endpoint
+from nexus.kernel.api.operation import Operation
 from nexus.kernel.caller import covers, matches
+from nexus.schemas.errors import NotFound, SessionNotFound
 from nexus.schemas.protocol import KernelCommand
 from tests.kernel.accounts.test_signing import audit_of
 from tests.kernel.answers import answer, make_project, refusal
@@ -59,6 +62,15 @@ OPEN_ROUTES = {"/openapi.json", "/oauth/device_authorization", "/oauth/token", "
 """What anyone may ask, beside the operations that say so."""
 
 
+async def granting(operation: Operation) -> tuple[str, ...]:
+    """Return what grants an operation, of a thing that is not there."""
+    more: tuple[str, ...] = ()
+    if operation.also is not None:
+        with suppress(NotFound, SessionNotFound):
+            more = await operation.also(dict.fromkeys(("id", "name"), "x"))
+    return (operation.operation_id, *more)
+
+
 async def test_every_route_lets_in_whom_it_should_and_nobody_else(server: Running) -> None:
     """Every route times every role, as the app has them: a new one is held to this too."""
     nobody, plain = server.client(), await server.signed_in("plain")
@@ -78,9 +90,10 @@ async def test_every_route_lets_in_whom_it_should_and_nobody_else(server: Runnin
             refused = await plain.request(method, path)
             # Of a session that is not there, nothing can be granted.
             assert refused.status_code in (403, 404), (method, path, refused.text)
+            ids = await granting(operation)
             for role, patterns in ROLES.items():
                 told = await signed[role].request(method, path)
-                if any(matches(pattern, operation.operation_id) for pattern in patterns):
+                if any(matches(pattern, each) for pattern in patterns for each in ids):
                     assert told.status_code not in (401, 403), (role, method, path, told.text)
                 else:
                     assert told.status_code in (403, 404), (role, method, path, told.text)

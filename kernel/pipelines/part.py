@@ -1,0 +1,88 @@
+"""Pipelines as a part of the kernel: where they are asked, and nothing else of it before they are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nexus.kernel.api.late import Behind, LateOperation
+from nexus.kernel.api.operation import Operation, also
+from nexus.kernel.events import ProjectDeleted
+from nexus.kernel.part import Part, Surroundings
+
+if TYPE_CHECKING:
+    from nexus.kernel.pipelines.coordinating import Coordinating
+
+MANY, ONE = "/api/pipelines", "/api/pipelines/{id}"
+RUNS, RUN = "/api/runs", "/api/runs/{id}"
+
+
+class Pipelines(Part):
+    """The pipelines of this data folder, and their runs."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        surroundings.bus.subscribe(ProjectDeleted, self._project_deleted)
+
+    def operations(self) -> Sequence[Operation]:
+        """Return what can be asked of documents, runs and steps."""
+        return (*self._definitions(), *self._runs(), *self._steps())
+
+    def _definitions(self) -> Sequence[Operation]:
+        command, load = "pipeline.definition", self._load
+        return (
+            LateOperation("GET", MANY, f"{command}.list", "List pipelines.", load),
+            LateOperation("POST", MANY, f"{command}.create", "Keep a document as a pipeline.", load, status=201),
+            # Fixed words stand before an id.
+            LateOperation(
+                *("POST", f"{MANY}/validate", f"{command}.validate", "Find what is wrong in a document.", load),
+                audited=False,
+            ),
+            LateOperation("GET", ONE, f"{command}.view", "View a pipeline with its document.", load),
+            LateOperation("PUT", ONE, f"{command}.update", "Keep a newer document.", load),
+            LateOperation("DELETE", ONE, f"{command}.delete", "Delete a pipeline and its runs.", load),
+        )
+
+    def _runs(self) -> Sequence[Operation]:
+        command, load = "pipeline.run", self._load
+        return (
+            LateOperation(
+                *("POST", f"{ONE}/runs", f"{command}.start", "Start a run.", load), status=201, body_required=False
+            ),
+            LateOperation("GET", RUNS, f"{command}.history", "List runs.", load, also=also(f"{command}.list")),
+            LateOperation("GET", RUN, f"{command}.status", "View a run.", load, also=also(f"{command}.view")),
+            LateOperation("POST", f"{RUN}/cancel", f"{command}.cancel", "Have a run end.", load),
+            LateOperation("POST", f"{RUN}/retry", f"{command}.retry", "Start what a run was anew.", load, status=201),
+            LateOperation("POST", f"{RUN}/resume", f"{command}.resume", "Go on with a run that did not succeed.", load),
+            LateOperation("DELETE", RUN, f"{command}.delete", "Delete a run; its artifacts stay.", load),
+        )
+
+    def _steps(self) -> Sequence[Operation]:
+        steps, load = f"{RUN}/steps", self._load
+        return (
+            LateOperation("GET", steps, "pipeline.step.list", "List the steps of a run.", load),
+            LateOperation("GET", f"{steps}/{{name}}", "pipeline.step.view", "View a step and its attempts.", load),
+        )
+
+    @cached_property
+    def coordination(self) -> "Coordinating":
+        """What has runs run; made when it is first asked for."""
+        from nexus.kernel.pipelines.coordinating import Resting
+
+        return Resting()
+
+    @cached_property
+    def _behind(self) -> Mapping[str, Behind]:
+        from nexus.kernel.pipelines.operations import behind
+
+        return behind(self._surroundings, lambda: self.coordination, self._forget)
+
+    def _load(self, operation_id: str) -> Behind:
+        return self._behind[operation_id]
+
+    async def _project_deleted(self, event: ProjectDeleted) -> None:
+        await self._forget(event.runs)
+
+    async def _forget(self, runs: Iterable[str]) -> None:
+        """Have what is left of runs removed that are deleted."""
+        for run_id in runs:
+            await self.coordination.forget(run_id)
