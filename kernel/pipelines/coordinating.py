@@ -24,15 +24,3 @@ class Coordinating(Protocol):
     async def forget(self, run_id: str) -> None:
         """Remove what is left of a run that is deleted."""
         ...
-
-
-class Resting:
-    """Has nothing run: runs stay queued, for a kernel that coordinates."""
-
-    kernel_id = "none"
-
-    async def begin(self, run_id: str, session_id: str, project_id: str | None) -> None: ...
-
-    async def stir(self, run_id: str) -> None: ...
-
-    async def forget(self, run_id: str) -> None: ...

@@ -1,8 +1,12 @@
 """Pipelines as a part of the kernel: where they are asked, and nothing else of it before they are."""
 
+import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
 
 from nexus.kernel.api.late import Behind, LateOperation
 from nexus.kernel.api.operation import Operation, also
@@ -10,7 +14,17 @@ from nexus.kernel.events import ProjectDeleted
 from nexus.kernel.part import Part, Surroundings
 
 if TYPE_CHECKING:
-    from nexus.kernel.pipelines.coordinating import Coordinating
+    from nexus.kernel.pipelines.coordination import Coordination
+    from nexus.kernel.sessions.driver import Driver
+    from nexus.kernel.sessions.output import SessionOutput
+
+LOOK_SECONDS = 30.0
+"""So often a kernel without runs looks whether there are any."""
+
+# Words of SQL, because most kernels have none: nothing of runs is imported to learn that.
+UNDER_WAY = text("SELECT 1 FROM runs WHERE status IN ('queued', 'running', 'cancelling') LIMIT 1")
+
+log = logging.getLogger("nexus.kernel.pipelines")
 
 MANY, ONE = "/api/pipelines", "/api/pipelines/{id}"
 RUNS, RUN = "/api/runs", "/api/runs/{id}"
@@ -21,6 +35,8 @@ class Pipelines(Part):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._staying: asyncio.Task[None] | None = None
+        surroundings.drivers.add("pipeline-run", self._driver)
         surroundings.bus.subscribe(ProjectDeleted, self._project_deleted)
 
     def operations(self) -> Sequence[Operation]:
@@ -64,11 +80,46 @@ class Pipelines(Part):
         )
 
     @cached_property
-    def coordination(self) -> "Coordinating":
+    def coordination(self) -> "Coordination":
         """What has runs run; made when it is first asked for."""
-        from nexus.kernel.pipelines.coordinating import Resting
+        from nexus.kernel.pipelines.coordination import Coordination
+        from nexus.kernel.pipelines.inputs import Inputs
+        from nexus.kernel.pipelines.outputs import Outputs
 
-        return Resting()
+        around = self._surroundings
+        return Coordination(around, Outputs(around.store, around.kept), Inputs(around.store, around.kept))
+
+    async def start(self) -> None:
+        """Begin to look after runs, where the kernel stays."""
+        if self._surroundings.host.mode != "one-shot":
+            self._staying = asyncio.create_task(self._stay(), name="pipelines")
+
+    async def close(self) -> None:
+        """Let go of runs: they go on with the next kernel."""
+        if self._staying is not None:
+            self._staying.cancel()
+            await asyncio.wait((self._staying,))
+        if self._is_coordinating:
+            await self.coordination.close()
+
+    @property
+    def _is_coordinating(self) -> bool:
+        return "coordination" in self.__dict__
+
+    async def _stay(self) -> None:
+        """Have runs looked after once there are any: most kernels have none, and import nothing of it."""
+        while True:
+            try:
+                if self._is_coordinating or await self._surroundings.store.read(_any_under_way):
+                    await self.coordination.start()
+                    return
+            except Exception:
+                # Whatever it is, the next look may go well.
+                log.exception("runs could not be looked for")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _driver(self, output: "SessionOutput") -> "Driver":
+        return self.coordination.driver(output)
 
     @cached_property
     def _behind(self) -> Mapping[str, Behind]:
@@ -86,3 +137,7 @@ class Pipelines(Part):
         """Have what is left of runs removed that are deleted."""
         for run_id in runs:
             await self.coordination.forget(run_id)
+
+
+def _any_under_way(connection: Connection) -> bool:
+    return connection.execute(UNDER_WAY).first() is not None

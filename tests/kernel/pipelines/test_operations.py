@@ -26,9 +26,8 @@ PARAMETERS = {"rows": {"type": "integer", "default": 10}}
 class Resting:
     """A coordinator that has nothing run and remembers what it was told: runs stay as a test makes them."""
 
-    kernel_id = "krn_resting"
-
     def __init__(self) -> None:
+        self.kernel_id = "krn_resting"
         self.begun: list[tuple[str, str, str | None]] = []
         self.stirred: list[str] = []
         self.forgotten: list[str] = []
@@ -42,11 +41,13 @@ class Resting:
     async def forget(self, run_id: str) -> None:
         self.forgotten.append(run_id)
 
+    async def close(self) -> None: ...
+
 
 @pytest.fixture
 def resting(kernel: Kernel) -> Resting:
     part = next(part for part in kernel._parts if isinstance(part, Pipelines))
-    part.coordination = resting = Resting()
+    part.coordination = resting = Resting()  # type: ignore[assignment]
     return resting
 
 

@@ -153,7 +153,7 @@ async def test_a_type_says_what_it_needs(tmp_path: Path):
         with pytest.raises(ContextMissing):
             await client.create(NewSession(type="terminal"))
         with pytest.raises(ResourceUnavailable):
-            await client.create(NewSession(type="pipeline-run", context=SessionContext(run_id="run_1")))
+            await client.create(NewSession(type="agent-run", context=SessionContext(run_id="run_1")))
         kernel.sessions.types.add(SessionType("shy", ECHO.capabilities, transports=("local",)))
         with pytest.raises(ValidationError, match="cannot be reached by hybrid"):
             await client.create(NewSession(type="shy"))
