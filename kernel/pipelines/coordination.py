@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from nexus.kernel.part import Surroundings
 from nexus.kernel.pipelines.driver import RENEW_SECONDS, RunDriver
@@ -48,7 +49,7 @@ class Coordination:
         renew_seconds: float = RENEW_SECONDS,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        self.at_work: dict[str, RunDriver] = {}
+        self.at_work: WeakValueDictionary[str, RunDriver] = WeakValueDictionary()
         self._surroundings = surroundings
         self._outputs = outputs
         self._inputs = inputs

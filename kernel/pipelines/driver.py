@@ -40,6 +40,8 @@ class RunDriver(Driver):
         self._at_work = at_work
         self._renew_seconds = renew_seconds
         self._run_id = output.session.context.run_id or ""
+        # From here on, so that nobody else takes up the run of a session that is just being taken up.
+        at_work.setdefault(self._run_id, self)
         self._session_id = output.session.session_id
         self._stirred = asyncio.Event()
         self._wanted_over = False
@@ -49,17 +51,15 @@ class RunDriver(Driver):
     # -- the driver's face
 
     async def start(self) -> None:
-        if self._run_id in self._at_work:
+        if self._at_work.get(self._run_id) is not self:
             raise Conflict.because(f"The run {self._run_id} is at work already.", run_id=self._run_id)
-        self._at_work[self._run_id] = self
         try:
             self._begin(await self._claimed())
         except BaseException:
-            del self._at_work[self._run_id]
+            self._let_go()
             raise
 
     async def resume(self) -> None:
-        self._at_work.setdefault(self._run_id, self)
         self._begin(None)
 
     def look(self) -> None:
@@ -89,6 +89,10 @@ class RunDriver(Driver):
     def _begin(self, claim: Claim | None) -> None:
         self._task = asyncio.create_task(self._coordinate(claim), name=f"run {self._run_id}")
 
+    def _let_go(self) -> None:
+        if self._at_work.get(self._run_id) is self:
+            del self._at_work[self._run_id]
+
     async def _coordinate(self, claim: Claim | None) -> None:
         try:
             claim = claim or await lasting(self._claimed_again)
@@ -102,8 +106,7 @@ class RunDriver(Driver):
             log.exception("run %s broke off", self._run_id)
             await self._break_off(error)
         finally:
-            if self._at_work.get(self._run_id) is self:
-                del self._at_work[self._run_id]
+            self._let_go()
 
     async def _claimed(self) -> Claim:
         """Claim the run. Raises `Conflict`, storage errors."""

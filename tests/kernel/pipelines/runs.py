@@ -64,7 +64,9 @@ class House:
         self._mode = mode
         self._durations = {"lease_seconds": lease, "renew_seconds": lease / 4, "look_seconds": look}
         node = Node() if capacity is None else Node(role="hub", capacity=capacity)
-        self._settings = KernelSettings(database=database, node=node, steps=StepSettings(parallel=parallel))
+        # Kernels on one database share a secret.
+        secret = "s" * 40 if database is not None else None
+        self._settings = KernelSettings(secret, database, node=node, steps=StepSettings(parallel=parallel))
 
     async def open(self) -> "House":
         def part(surroundings: Surroundings) -> Part:

@@ -1,6 +1,28 @@
 """Runs: each step behind what it needs, tried as often as it says, and ended when the run is."""
 
-from tests.kernel.pipelines.runs import House, changes, printed
+import json
+import os
+import signal
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexus.kernel.holder.client import Holder
+from nexus.kernel.holder.place import HolderPlace
+from nexus.kernel.kernel import HOLDER_NAME
+from nexus.schemas.run import RunDataset
+from tests.kernel.answers import answer
+from tests.kernel.holder.programs import alive, eventually
+from tests.kernel.pipelines.runs import House, Run, changes, printed
+
+MEET = "touch {own}; while [ ! -e {other} ]; do sleep 0.05; done"
+
+
+def told(run: Run, events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return what was told of a step beside its lines."""
+    return [each["payload"] for each in events if each["payload"].get("step") == name and "status" in each["payload"]]
 
 
 async def test_a_step_begins_when_what_it_needs_is_done_and_finds_what_that_left(house: House) -> None:
@@ -23,3 +45,195 @@ async def test_a_step_begins_when_what_it_needs_is_done_and_finds_what_that_left
     row = await run.row()
     assert (row.status, row.lease_until, row.reason) == ("succeeded", None, None)
     assert not (house.folder / "pipelines" / "runs" / run.id).exists()
+
+
+async def test_steps_that_may_run_at_once_and_no_more_of_them_than_there_is_room_for(tmp_path: Path) -> None:
+    house = await House(tmp_path / "data", parallel=2).open()
+    a, b = tmp_path / "a", tmp_path / "b"
+    steps = {"a": MEET.format(own=a, other=b), "b": MEET.format(own=b, other=a), "c": "true", "d": "true"}
+    first, second = await house.start(steps), await house.start({"e": "true"})
+    running = most = 0
+    for _, status in changes(await first.events()):
+        running += 1 if status == "running" else -1
+        most = max(most, running)
+    assert most == 2
+    assert await first.over() == await second.over() == ("succeeded", 0)
+    await house.end()
+
+
+async def test_a_step_that_fails_is_tried_again_after_longer_and_longer(house: House) -> None:
+    retries = {"attempts": 3, "delaySeconds": 0.2, "factor": 2}
+    script = 'echo "try $NEXUS_ATTEMPT"; [ "$NEXUS_ATTEMPT" = 3 ] || exit 7'
+    run = await house.start({"flaky": {"sh": script, "retries": retries}})
+    events = await run.events()
+    assert events[-1]["payload"]["reason"] == "succeeded"
+    assert printed(events, "flaky") == ["try 1", "try 2", "try 3"]
+    waits = [each for each in told(run, events, "flaky") if each["status"] == "waiting"]
+    assert [(each["attempt"], each["exitCode"], each["reason"]) for each in waits] == [
+        (1, 7, "exit code 7"),
+        (2, 7, "exit code 7"),
+    ]
+    attempts = await run.attempts("flaky")
+    assert [each.status for each in attempts] == ["failed", "failed", "succeeded"]
+    for before, after, least in zip(attempts, attempts[1:], (0.2, 0.4), strict=False):
+        pause = datetime.fromisoformat(after.started_at) - datetime.fromisoformat(before.finished_at)
+        assert pause.total_seconds() >= least - 0.05
+
+
+async def test_what_needs_a_failed_step_is_skipped_and_the_rest_goes_on(house: House) -> None:
+    run = await house.start(
+        {
+            "bad": "exit 3",
+            "behind": {"sh": "true", "needs": ["bad"]},
+            "far": {"sh": "true", "needs": ["behind", "good"]},
+            "good": "true",
+            "after": {"sh": "true", "needs": ["good"]},
+        }
+    )
+    assert await run.over() == ("failed", 1)
+    statuses = {"bad": "failed", "behind": "skipped", "far": "skipped", "good": "succeeded", "after": "succeeded"}
+    assert await run.statuses() == statuses
+    assert (await run.row()).reason == "bad: exit code 3"
+    # What it left may be looked at, and a later try goes on with it.
+    assert (house.folder / "pipelines" / "runs" / run.id / "good" / "1" / "work").is_dir()
+
+
+async def test_a_step_that_takes_too_long_has_failed(house: House) -> None:
+    run = await house.start({"slow": {"sh": "sleep 600", "timeoutSeconds": 0.3}})
+    assert await run.over() == ("failed", 1)
+    assert (await run.attempts("slow"))[0].reason == "took longer than 0.3 s"
+
+
+async def test_a_program_that_is_not_there_fails_its_step_at_once(house: House) -> None:
+    run = await house.start({"none": {"run": ["/nowhere/program"], "retries": {"attempts": 5}}})
+    assert await run.over() == ("failed", 1)
+    [attempt] = await run.attempts("none")
+    assert attempt.error["code"] == "RESOURCE_NOT_FOUND"
+
+
+STUBBORN = """
+trap '' TERM
+(trap '' TERM; echo grandchild $$; while :; do sleep 0.1; done) &
+echo "pids $$ $!"; while :; do sleep 0.1; done
+"""
+
+
+GENTLE = 'echo "pids $$"; while :; do sleep 0.1; done'
+
+
+@pytest.mark.parametrize(("way", "script"), [("row", STUBBORN), ("interrupt", GENTLE), ("close", GENTLE)])
+async def test_a_cancelled_run_leaves_nothing_that_runs(house: House, way: str, script: str) -> None:
+    retries = {"attempts": 5, "delaySeconds": 3000}
+    run = await house.start(
+        {
+            "busy": script,
+            "waits": {"sh": "exit 1", "retries": retries},
+            "behind": {"sh": "true", "needs": ["busy"]},
+        }
+    )
+    await run.until("waits", "waiting")
+    events = await run.events(lambda events: any("pids" in line for line in printed(events, "busy")))
+    [line] = [line for line in printed(events, "busy") if "pids" in line]
+    if way == "row":
+        await run.cancel()
+    else:
+        answer(await house.api.post(f"/api/sessions/{run.session}/{way}"))
+    assert await run.over() == ("cancelled", 1)
+    assert set((await run.statuses()).values()) == {"cancelled"}
+    assert [each.status for each in await run.attempts("busy")] == ["cancelled"]
+    for pid in line.split()[1:]:
+        await eventually(lambda pid=pid: not alive(int(pid)))
+    row = await run.row()
+    assert (row.status, row.lease_until) == ("cancelled", None)
+
+
+async def test_a_run_that_was_cancelled_before_it_began_runs_nothing(house: House) -> None:
+    run = await house.queue({"a": "true"})
+    await run.cancel()
+    await eventually_over(run, "cancelled")
+    assert await run.statuses() == {"a": "cancelled"}
+    assert await run.attempts("a") == []
+
+
+async def eventually_over(run: Run, status: str) -> None:
+    """Wait for the end of a run whose session may be another by now."""
+    await eventually(lambda: run.id not in run.house.coordination.at_work)
+    row = await run.row()
+    assert row.status == status
+
+
+async def test_files_of_a_step_that_succeeded_are_kept_as_artifacts(house: House) -> None:
+    run = await house.start({"make": {"sh": "mkdir out; echo 1 > out/a", "artifacts": {"table": "out/a"}}})
+    events = await run.events()
+    [made] = await run.artifacts()
+    assert told(run, events, "make")[-1]["artifacts"] == [made.id]
+    assert (await run.attempts("make"))[0].artifacts == [made.id]
+    assert (made.name, made.filename, made.size) == ("table", "a", 2)
+
+
+async def test_a_step_that_leaves_no_such_file_has_failed(house: House) -> None:
+    run = await house.start({"make": {"sh": "echo 1 > a", "artifacts": {"one": "a", "other": "b"}}})
+    assert await run.over() == ("failed", 1)
+    assert (await run.attempts("make"))[0].error["details"]["field"] == "artifacts.other"
+    assert await run.artifacts() == []
+
+
+async def test_a_step_reads_the_data_sets_and_parameters_that_the_run_has(house: House) -> None:
+    first = await house.start({"make": {"sh": "echo 1,2 > in.csv", "artifacts": {"in": "in.csv"}}})
+    assert await first.over() == ("succeeded", 0)
+    [made] = await first.artifacts()
+    kept = RunDataset(id="dst_1", name="sales", filename="in.csv", size=4, sha256=made.sha256)
+    script = 'cat "$NEXUS_DATASETS/sales/in.csv" "${datasets.sales}"; echo "$ROWS"; echo "$NEXUS_PARAMETERS"; env'
+    run = await house.start(
+        {"read": {"sh": script, "datasets": ["sales"], "environment": {"ROWS": "${parameters.rows} $${rows}"}}},
+        parameters={"rows": 3},
+        datasets={"sales": kept.model_dump(mode="json", by_alias=True)},
+    )
+    events = await run.events()
+    assert events[-1]["payload"]["reason"] == "succeeded"
+    lines = printed(events, "read")
+    assert lines[:3] == ["1,2", "1,2", "3 ${rows}"]
+    assert json.loads(lines[3]) == {"rows": 3}
+    names = {line.partition("=")[0] for line in lines[4:]}
+    own = {"RUN_ID", "STEP", "ATTEMPT", "PARAMETERS", "INPUTS", "DATASETS"}
+    shells = {"_", "SHLVL", "OLDPWD"}
+    assert names - shells == {"PATH", "HOME", "PWD", "TMPDIR", "LANG", "ROWS", *(f"NEXUS_{each}" for each in own)}
+
+
+async def test_a_step_shows_among_the_processes_and_one_that_is_killed_there_has_failed(house: House) -> None:
+    script = '[ "$NEXUS_ATTEMPT" = 2 ] || { echo here; while :; do sleep 0.1; done; }'
+    run = await house.start({"work": {"sh": script, "retries": {"attempts": 2, "delaySeconds": 0}}})
+    await run.until_printed("here")
+    [shown] = answer(await house.api.get("/api/debug/processes"))["items"]
+    assert (shown["name"], shown["kind"], shown["sessionId"]) == ("sh", "started", run.session)
+    answer(await house.api.delete(f"/api/debug/processes/{shown['id']}", params={"signal": "KILL"}))
+    assert await run.over() == ("succeeded", 0)
+    assert [(each.status, each.reason, each.exit_code) for each in await run.attempts("work")] == [
+        ("failed", "ended by SIGKILL", 128 + signal.SIGKILL),
+        ("succeeded", None, 0),
+    ]
+
+
+async def test_what_the_holder_took_with_it_is_lost_and_tried_again(house: House) -> None:
+    orphaned = "while kill -0 $PPID; do sleep 0.05; done"
+    script = f'echo "try $NEXUS_ATTEMPT"; [ "$NEXUS_ATTEMPT" = 2 ] || {orphaned}'
+    steps = {"work": {"sh": script, "retries": {"attempts": 2, "delaySeconds": 0}}, "once": f"echo on; {orphaned}"}
+    run = await house.start(steps)
+    await run.until_printed("try 1")
+    await run.until_printed("on")
+    held = await Holder.connect(HolderPlace(str(house.folder / HOLDER_NAME)))
+    os.kill(held.pid, signal.SIGKILL)
+    await held.close()
+    events = await run.events()
+    assert printed(events, "work") == ["try 1", "try 2"]
+    assert await run.statuses() == {"work": "succeeded", "once": "failed"}
+    assert [each.status for each in await run.attempts("work")] == ["lost", "succeeded"]
+    assert [each.status for each in await run.attempts("once")] == ["lost"]
+
+
+async def test_a_step_waits_where_the_node_takes_no_more_programs(tmp_path: Path) -> None:
+    house = await House(tmp_path / "data", capacity=1).open()
+    run = await house.start({"a": "true", "b": "true", "c": "true"})
+    assert await run.over() == ("succeeded", 0)
+    assert [len(await run.attempts(name)) for name in "abc"] == [1, 1, 1]
+    await house.end()
