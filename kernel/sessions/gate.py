@@ -12,7 +12,7 @@ from nexus.kernel.caller import SHELL, Caller, require
 from nexus.kernel.sessions.attachment import Attachment
 from nexus.kernel.sessions.sessions import Sessions
 from nexus.schemas.ai import is_the_machines
-from nexus.schemas.errors import AuthError, PermissionDenied, ResourceUnavailable
+from nexus.schemas.errors import AuthError, PermissionDenied, ValidationError
 from nexus.schemas.protocol import (
     ActivateSession,
     AttachSession,
@@ -90,14 +90,14 @@ WATCHING = ("view", "attach", "list")
 def makers_of(new: NewSession) -> tuple[str, ...]:
     """Return the commands that may make this session; of a type that no command makes, `session.live.create`.
 
-    Raises `ResourceUnavailable` for one that the kernel makes by itself.
+    Raises `ValidationError` for one that the kernel makes by itself.
     """
     if new.type == "debug-stream":
         return PROCESSES if new.options.get("argv") else (*LOGS, "debug.process.monitor")
     makers = MADE_BY.get(new.type, ("session.live.create",))
     if not makers:
-        raise ResourceUnavailable.because(
-            f"A session of type {new.type} begins with its run.", session_type=new.type, hint="nexus help pipeline"
+        raise ValidationError.because(
+            f"A session of type {new.type} begins with its run.", field="type", hint="nexus help pipeline"
         )
     return makers
 

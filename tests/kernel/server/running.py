@@ -14,7 +14,7 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.server.face import NetworkFace
 from nexus.kernel.server.options import ServerOptions
 from nexus.kernel.server.server import NetworkServer
-from nexus.kernel.settings import KernelSettings
+from nexus.kernel.settings import KernelSettings, StepSettings
 from nexus.kernel.store.store import DatabaseAddress
 from tests.kernel.answers import answer
 
@@ -62,9 +62,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, database: DatabaseAddress | None = None, **options: Any) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, database: DatabaseAddress | None = None, steps: StepSettings | None = None, **options: Any
+) -> AsyncIterator[Running]:
     """Open a kernel on a folder, and to the loopback."""
-    kernel = await Kernel.open(folder, OneShotHost(), settings=KernelSettings(database=database))
+    settings = KernelSettings(database=database, steps=steps or StepSettings())
+    kernel = await Kernel.open(folder, OneShotHost(), settings=settings)
     bounds = ServerOptions(**options)
     log: list[dict[str, Any]] = []
     face = NetworkFace(kernel.app.app, kernel.accounts.access, bounds, log.append, lambda: (1, {"sessions": 0}))
