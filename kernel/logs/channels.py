@@ -21,6 +21,8 @@ class Channel:
         self.mask: Masker | None = None
         self.begin = 0
         self.committed = 0
+        self.said: str | None = None
+        """The last line."""
         self._source = source
         self._more = more
         self._parser = LogParser()
@@ -48,6 +50,8 @@ class Channel:
     def _written(self, text: str) -> list[str]:
         if text and self.mask is not None:
             text = self.mask.text(text)
+        if text:
+            self.said = text[text.rfind("\n", 0, -1) + 1 : -1]
         return log_payloads(self._parser.facts(text), text, self._source, self._more) if text else []
 
 
@@ -80,6 +84,10 @@ class Channels:
     def rest(self) -> list[str]:
         """Return payloads for what is left when no more comes."""
         return [payload for channel in self._channels.values() for payload in channel.flush()]
+
+    def said(self, kind: Kind) -> str | None:
+        """Return the last line that was taken of a pipe."""
+        return self._channels[kind].said
 
     def marks(self, end: int) -> list[tuple[str, int]]:
         """Return what to commit with the payloads up to `end`: each source, and how far it is in the log."""

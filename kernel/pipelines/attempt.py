@@ -36,11 +36,15 @@ log = logging.getLogger("nexus.kernel.pipelines")
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a program ended: `code` is its own, or 128 and its signal. `reason` is exited, timeout, cancelled or lost."""
+    """How a program ended: `code` is its own, or 128 and its signal. `reason` is exited, timeout, cancelled or lost.
+
+    `said` is its last line on stderr, where this process told it.
+    """
 
     code: int | None
     reason: str
     signal: int | None = None
+    said: str | None = None
 
 
 class Attempt:
@@ -163,7 +167,7 @@ class Attempt:
                 # The end itself is read again until the database has it.
                 await self._flush(record.start)
                 code = facts["code"] if facts["signal"] is None else SIGNAL_BASE + facts["signal"]
-                return Exit(code, facts["reason"], facts["signal"])
+                return Exit(code, facts["reason"], facts["signal"], self._channels.said(Kind.STDERR))
             if record.kind == Kind.NOTICE and not self._channels.is_told(record):
                 await self._tell(facts, record)
         await self._append(run)

@@ -19,8 +19,8 @@ from nexus.schemas.errors import Conflict, InternalError, NexusError, SessionClo
 from nexus.schemas.run import RunStatus
 
 RENEW_SECONDS = 15.0
-DETACH_SECONDS = 8.0
-"""So long a kernel that closes sees to the end of a run that is being cancelled."""
+DETACH_SECONDS = 2.0
+"""So long a kernel that closes sees to the end of a run that is being cancelled; the next one does what is left."""
 
 log = logging.getLogger("nexus.kernel.pipelines")
 
@@ -179,6 +179,8 @@ class RunDriver(Driver):
         with suppress(SessionClosed):
             await self._output.error(Conflict.because(f"The run {self._run_id} {reason}.", run_id=self._run_id))
             await self._output.end("lost", None, "error")
+        if row is None or row.kernel != self._means.ledger.kernel:
+            self._output.unmark(f"run/{self._run_id}/")
 
     async def _break_off(self, error: Exception) -> None:
         """A fault of ours: nothing goes on, and the run says so."""

@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
+from nexus.kernel.holder.held import SIGNAL_BASE
 from nexus.kernel.pipelines.attempt import Attempt, Exit, discard
 from nexus.kernel.pipelines.ledger import Ending, Fenced, StepState
 from nexus.kernel.pipelines.means import Means, RunFacts
@@ -34,7 +37,8 @@ from nexus.schemas.run import StepChange
 from nexus.sessions import lines
 
 NO_WALLS = 125
-"""The exit code of the program that makes a step's walls, where it cannot."""
+"""The exit code of the program that makes a step's walls, where it cannot; then its last line says why."""
+WALLS_SAY = "nexus: "
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 PASSING = (BackendUnavailable, OutcomeUnknown, StorageFull, StorageLocked, StorageReadOnly, TimeoutExceeded)
@@ -109,7 +113,7 @@ class StepWork:
                 return
             self._become(Ending("running", "running"), number)
             await self.tell()
-            await self._see(self._attempt(number), start=True)
+            await self._see(self._attempt(number))
 
     async def _take_up(self) -> None:
         """Go on with the attempt that an earlier process began; one that another kernel had is lost."""
@@ -117,18 +121,17 @@ class StepWork:
         if self._state.lost:
             await self._change(self._failed(number, None, "its kernel is gone", status="lost"))
             return
-        attempt = self._attempt(number)
-        # One that the holder never heard of did not begin: it is this attempt still.
-        await self._see(attempt, start=not await attempt.known())
+        await self._see(self._attempt(number), start=False)
 
     def _attempt(self, number: int) -> Attempt:
         return Attempt(self._means, self._run, self._output, self._state.name, number)
 
-    async def _see(self, attempt: Attempt, *, start: bool) -> None:
-        """See an attempt to its end, and write that down."""
+    async def _see(self, attempt: Attempt, *, start: bool = True) -> None:
+        """See an attempt to its end, and write that down. One that is not to be started was, by an earlier process."""
         staged: list[Any] = []
         try:
-            ended = await self._ended(attempt, start=start)
+            # One that the holder never heard of did not begin: it is this attempt still.
+            ended = await self._ended(attempt, start=start or not await attempt.known())
             staged, ending = await self._judged(attempt, ended)
         except NexusError as error:
             await self._stop(attempt)
@@ -138,7 +141,12 @@ class StepWork:
             await self._stop(attempt)
             ending = self._refused(InternalError.because(f"The step cannot be run: {error}."), again=True)
         await attempt.let_go()
-        made = await self._write(ending, staged)
+        try:
+            made = await self._write(ending, staged)
+        except NexusError as error:
+            # What it left cannot be kept after all.
+            ending, made = self._refused(error, again=True, code=ending.exit_code), []
+            await self._write(ending, [])
         self._become(ending, self._state.attempt)
         await self.tell(made)
         attempt.forget()
@@ -150,18 +158,18 @@ class StepWork:
 
     async def _write(self, ending: Ending, staged: list[Any]) -> list[str]:
         outputs, hold, state = self._means.outputs, self._run.hold, self._state
+
+        def keep(connection: Connection) -> list[str]:
+            return outputs.keep(connection, staged)
+
         try:
-            return await lasting(
-                lambda: self._means.ledger.end(
-                    hold, state.name, state.attempt, ending, lambda connection: outputs.keep(connection, staged)
-                )
-            )
-        except Fenced:
-            await outputs.drop(staged)
+            made = await lasting(lambda: self._means.ledger.end(hold, state.name, state.attempt, ending, keep))
+        except (Fenced, NexusError):
+            await _tidied(outputs.drop(staged))
             raise
-        finally:
-            if staged:
-                await outputs.settle()
+        if staged:
+            await _tidied(outputs.settle())
+        return made
 
     async def _ended(self, attempt: Attempt, *, start: bool) -> Exit:
         """Start an attempt if it is not, and read it to its end, which comes soon when the run is cancelled."""
@@ -194,10 +202,9 @@ class StepWork:
             return [], Ending("cancelled", "cancelled", ended.code, "cancelled")
         if ended.reason in ("lost", "shutdown"):
             return [], self._failed(self._state.attempt, ended.code, "what held it is gone", status="lost")
-        if ended.code == NO_WALLS and await self._means.sandbox.kind() != "none":
-            error = ResourceUnavailable.because(
-                f"The sandbox of step {self._state.name} cannot be made; the step's log says why.", hint="nexus doctor"
-            )
+        if ended.code == NO_WALLS and (ended.said or WALLS_SAY).startswith(WALLS_SAY):
+            said = ended.said or "its log says why"
+            error = ResourceUnavailable.because(f"The step's sandbox could not be made: {said}", hint="nexus doctor")
             return [], self._refused(error, again=False, code=ended.code)
         if (fault := _fault(ended, attempt)) is not None:
             return [], self._failed(self._state.attempt, ended.code, fault)
@@ -295,12 +302,24 @@ def _fault(ended: Exit, attempt: Attempt) -> str | None:
     if ended.reason == "timeout":
         return f"took longer than {attempt.program.definition.timeout_seconds:g} s"
     if ended.signal is not None:
-        return f"ended by {_signal_name(ended.signal)}"
-    return f"exit code {ended.code}" if ended.code else None
+        return f"ended by {_signal_name(ended.signal) or f'signal {ended.signal}'}"
+    if not ended.code:
+        return None
+    # Its walls tell of a signal as shells do.
+    name = _signal_name(ended.code - SIGNAL_BASE) if ended.code > SIGNAL_BASE else None
+    return f"exit code {ended.code} ({name})" if name is not None else f"exit code {ended.code}"
 
 
-def _signal_name(number: int) -> str:
+def _signal_name(number: int) -> str | None:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return None
+
+
+async def _tidied(work: Awaitable[None]) -> None:
+    """Tidy up behind what stands already: what cannot be now is found later."""
+    try:
+        await work
+    except NexusError:
+        log.exception("bytes of artifacts could not be tidied up")

@@ -40,7 +40,7 @@ async def coordinate(folder: Path, number: int) -> None:
     """Coordinate until it is time to die, or nothing is left."""
     global left  # noqa: PLW0603 -- see above
     left = max(number, 0)
-    house = await House(folder, mode="server", look=0.2).open()
+    house = await House(folder, mode="server", look=0.2, walled=True).open()
     if number < 0:
         timer = threading.Timer(-number / 1000, die)
         timer.daemon = True

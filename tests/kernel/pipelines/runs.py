@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nexus.kernel.part import Part, Surroundings
 from nexus.kernel.pipelines.coordination import Coordination
 from nexus.kernel.pipelines.inputs import Inputs
 from nexus.kernel.pipelines.outputs import Outputs
+from nexus.kernel.pipelines.part import Pipelines
 from nexus.kernel.pipelines.walls import Walls
 from nexus.kernel.sessions.record import new_session_id
 from nexus.kernel.sessions_part import SessionsPart
@@ -25,10 +27,12 @@ from nexus.kernel.settings import KernelSettings, Node, SandboxKind, StepSetting
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import artifacts, pipelines, run_attempts, run_steps, runs
 from nexus.kernel.store.store import DatabaseAddress
+from nexus.resident.local import CONFINEMENT
 from nexus.schemas.pipeline import PipelineDocument
 from tests.kernel.answers import answer
 from tests.kernel.holder.programs import end
 
+COMMAND = (sys.executable, "-I", "-S", "-B", str(CONFINEMENT))
 SECONDS = 120
 
 
@@ -45,7 +49,10 @@ class Bare:
 
 
 class House:
-    """A data folder, and the kernel that has it. `lease` and `look` are the coordinator's, in seconds."""
+    """A data folder, and the kernel that has it. `lease` and `look` are the coordinator's, in seconds.
+
+    Its steps have no walls unless they are to be `walled`, or by which `sandbox`.
+    """
 
     def __init__(
         self,
@@ -54,6 +61,8 @@ class House:
         database: DatabaseAddress | None = None,
         mode: Any = "one-shot",
         parallel: int = 4,
+        sandbox: SandboxKind | None = None,
+        walled: bool = False,
         capacity: int | None = None,
         lease: float = 60.0,
         look: float = 30.0,
@@ -63,10 +72,11 @@ class House:
         self.coordination: Any = None
         self._mode = mode
         self._durations = {"lease_seconds": lease, "renew_seconds": lease / 4, "look_seconds": look}
+        steps = StepSettings(parallel, sandbox, COMMAND if walled or sandbox else ())
         node = Node() if capacity is None else Node(role="hub", capacity=capacity)
         # Kernels on one database share a secret.
         secret = "s" * 40 if database is not None else None
-        self._settings = KernelSettings(secret, database, node=node, steps=StepSettings(parallel=parallel))
+        self._settings = KernelSettings(secret, database, node=node, steps=steps)
 
     async def open(self) -> "House":
         def part(surroundings: Surroundings) -> Part:
@@ -114,20 +124,15 @@ class House:
         return run
 
 
-class RunsPart(Part):
-    """The coordinator as the part that runs pipelines has it."""
+class RunsPart(Pipelines):
+    """The kernel's part, with a coordinator of these durations."""
 
     def __init__(self, surroundings: Surroundings, durations: dict[str, float]) -> None:
+        super().__init__(surroundings)
         outputs = Outputs(surroundings.store, surroundings.kept)
         inputs = Inputs(surroundings.store, surroundings.kept)
-        self.coordination = Coordination(surroundings, outputs, inputs, Bare(), **durations)
-        surroundings.drivers.add("pipeline-run", self.coordination.driver)
-
-    async def start(self) -> None:
-        await self.coordination.start()
-
-    async def close(self) -> None:
-        await self.coordination.close()
+        sandbox = None if surroundings.steps.confinement else Bare()
+        self.coordination = Coordination(surroundings, outputs, inputs, sandbox, **durations)
 
 
 def step(said: Any) -> dict[str, Any]:
