@@ -39,6 +39,10 @@ _OF_RESOURCES: dict[tuple[str, str, str], Source] = {
     ("settings", "config", "key"): Source(("settings", "config", "view"), ("key",)),
     ("settings", "config", "category"): Source(("settings", "category", "list"), _NAMES),
     ("settings", "option", "category"): Source(("settings", "category", "list"), _NAMES),
+    ("pipeline", "definition", "pipeline"): Source(("pipeline", "definition", "list"), _NAMES),
+    ("pipeline", "run", "pipeline"): Source(("pipeline", "definition", "list"), _NAMES),
+    ("pipeline", "run", "run"): Source(("pipeline", "run", "history"), _IDENTITIES),
+    ("pipeline", "step", "run"): Source(("pipeline", "run", "history"), _IDENTITIES),
 }
 
 

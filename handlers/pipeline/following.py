@@ -1,0 +1,100 @@
+"""How a run is followed: its session's events as a stream, the lines that its steps print alone, or its end."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+
+from nexus.handlers.session.streams import (
+    STREAM_ERRORS,
+    StreamArguments,
+    asked_of,
+    client_of,
+    interrupting,
+)
+from nexus.schemas.command import ExecutionContext, Outcome
+from nexus.schemas.errors import SessionNotFound
+from nexus.schemas.run import RunDetails
+from nexus.schemas.stream import OutputStream
+from nexus.sessions.follow import Follow, SessionStream
+
+FOLLOW_ERRORS = STREAM_ERRORS
+
+
+class FollowArguments(StreamArguments):
+    """How a run that a command begins is followed."""
+
+    follow: bool = Field(default=False, description="Print its events until its end; an interrupt cancels the run.")
+    collect: bool = Field(default=False, description="Wait for its end, and answer with the run as it ended.")
+    exit_code: bool = Field(default=False, description="With --follow: exit with 1 when the run does not succeed.")
+
+
+async def begun(
+    context: ExecutionContext[Any], begin: Callable[[], Awaitable[RunDetails]]
+) -> Outcome[OutputStream | RunDetails]:
+    """Begin a run, and return it, its stream, or the run as it ended, as the arguments ask for.
+
+    Of a stream that an earlier process printed it begins nothing: it goes on with that.
+    """
+    args: FollowArguments = context.args
+    if context.printed is not None:
+        return Outcome(await stream_of_run(context, context.printed.session_id, cancels=True))
+    run = await begin()
+    if not (args.follow or args.collect):
+        return Outcome(run, message=f"Follow it: nexus pipeline run watch {run.id}")
+    session_id = session_of(run)
+    if not args.collect:
+        return Outcome(await stream_of_run(context, session_id, cancels=True))
+    await _ended(SessionStream(await client_of(context), Follow(session_id)))
+    run = await context.api.get("/api/runs/{id}", RunDetails, at={"id": run.id})
+    return Outcome(run, message=f"The run {run.status}." if run.status != "cancelled" else "The run was cancelled.")
+
+
+def session_of(run: RunDetails) -> str:
+    """Return the session that has a run's events. Raises `SessionNotFound` for a run that never had one."""
+    if run.session_id is None:
+        raise SessionNotFound(session_id=f"of the run {run.id}", hint=f"nexus pipeline run status {run.id}")
+    return run.session_id
+
+
+async def stream_of_run(
+    context: ExecutionContext[Any],
+    session_id: str,
+    *,
+    cancels: bool = False,
+    follow: bool = True,
+    keep: Callable[[bytes], bool] | None = None,
+) -> SessionStream:
+    """Return the stream that the flags ask for; one that `cancels` cancels the run when its reader interrupts it."""
+    client = await client_of(context)
+    asked: Follow = replace(
+        asked_of(session_id, context.args, follow=follow, printed=context.printed),
+        on_stop=interrupting(client, session_id) if cancels else None,
+        pass_exit_code=getattr(context.args, "exit_code", False),
+        keep=keep,
+    )
+    return SessionStream(client, asked)
+
+
+async def _ended(stream: SessionStream) -> None:
+    """Wait until a stream has ended."""
+    try:
+        async for _ in stream:
+            pass
+    finally:
+        await stream.aclose()
+
+
+def logged_by(step: str | None) -> Callable[[bytes], bool]:
+    """Return what keeps the lines that a step printed, or all steps, and how the stream ends."""
+
+    def keep(line: bytes) -> bool:
+        event = json.loads(line)
+        payload = event["payload"]
+        if event["event"] != "data":
+            return event["event"] in ("close", "error")
+        return payload.get("type") == "log" and step in (None, payload.get("step"))
+
+    return keep
