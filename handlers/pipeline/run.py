@@ -141,6 +141,8 @@ class CancelRun(CommandHandler[RunReference, RunDetails]):
 
     async def execute(self, context: ExecutionContext[RunReference]) -> Outcome[RunDetails]:
         before = await run_named(context, context.args.run)
+        if before.status == "cancelled":
+            return Outcome(before, message="The run was cancelled already.", change="unchanged")
         after = await context.api.post(f"{RUN}/cancel", RunDetails, at={"id": before.id})
         same = before.status == after.status
         told = f"The run is {after.status}: nexus pipeline run status {after.id}"

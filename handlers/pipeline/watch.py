@@ -56,10 +56,9 @@ class ShowRunLogs(CommandHandler[RunLogsArguments, OutputStream | Collected]):
     errors = (*FOLLOW_ERRORS, NotFound)
     events = STREAM_EVENTS
     examples = (
-        Example(line="nexus pipeline run logs hello", shows="What its newest run printed", needs=RAN_HELLO),
         Example(
-            line="nexus pipeline run logs hello --step greet --collect --query 'events[].payload.message'",
-            shows="The lines alone",
+            line="nexus pipeline run logs hello --step greet",
+            shows="What a step of its newest run printed",
             needs=RAN_HELLO,
         ),
     )

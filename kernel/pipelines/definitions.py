@@ -98,7 +98,7 @@ class Definitions:
         return pipeline_details(await self._store.read(lambda connection: pipeline_row(connection, pipeline_id)))
 
     async def update(self, request: ApiRequest[None, PipelineChange]) -> PipelineDetails:
-        """Keep a newer document; runs that began with an older one go on with that.
+        """Keep a newer document; runs that began with an older one go on with that. The same again changes nothing.
 
         Raises `NotFound`, `Conflict` when it is at another revision, and as `create`.
         """
@@ -115,9 +115,12 @@ class Definitions:
                     hint=f"{COMMANDS} definition view {pipeline_id}",
                 )
             _refuse_taken(connection, change.document.name, but=pipeline_id)
+            project_id = _project(connection, change.document)
+            if project_id == row.project_id and _is_same(row.document, values["document"]):
+                return pipeline_details(row)
             fresh = {
                 **values,
-                "project_id": _project(connection, change.document),
+                "project_id": project_id,
                 "revision": row.revision + 1,
                 "updated_at": now(),
             }
@@ -175,6 +178,11 @@ def _checked(document: PipelineDocument) -> tuple[Plan, dict[str, Any]]:
             hint="Put what is long into files: a data set, or the project's.",
         )
     return plan, written
+
+
+def _is_same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Say whether two documents say the same, their steps in the same order."""
+    return before == after and list(before["steps"]) == list(after["steps"])
 
 
 def _wanted(query: PipelineQuery) -> Select[Any]:

@@ -28,25 +28,19 @@ steps:
 SLOW = "name: slow\nsteps:\n  wait: {run: [sh, -c, 'echo begun; exec sleep 600']}\n"
 
 
-async def test_a_run_is_told_its_parameters_and_data_sets(pipelines):
-    pipelines.write("sales.csv", "a,b\n")
-    await pipelines.all("data dataset push sales.csv --name 'q=3, sales'")
-    await pipelines.made(TOLD)
+async def test_a_run_is_told_its_parameters(pipelines):
+    await pipelines.made(TOLD.replace("datasets: {sales: }\n", "").partition("  show:")[0])
     pipelines.write("told.json", '{"times": 7, "loud": true, "who": "nobody"}')
     status, events = await pipelines.streamed(
-        "pipeline run told --params told.json --param 'who=a, b=c' --dataset 'sales=q=3, sales' --follow --exit-code"
+        "pipeline run told --params told.json --param 'who=a, b=c' --follow --exit-code"
     )
     assert status == 0
-    assert messages(events) == ["a, b=c 7 true", "a,b"]
-    assert (events[0]["event"], events[-1]["payload"]["reason"], events[-1]["payload"]["exitCode"]) == (
-        "metadata",
-        "succeeded",
-        0,
-    )
+    assert messages(events) == ["a, b=c 7 true"]
+    end = events[-1]["payload"]
+    assert (events[0]["event"], end["reason"], end["exitCode"]) == ("metadata", "succeeded", 0)
     run = (await pipelines("pipeline status told")).data
     assert run["parameters"] == {"who": "a, b=c", "times": 7, "loud": True}
-    assert run["datasets"]["sales"]["name"] == "q=3, sales"
-    again = json.dumps({"pipeline": "told", "param": {"who": "x", "times": 2}, "dataset": {"sales": "q=3, sales"}})
+    again = json.dumps({"pipeline": "told", "param": {"who": "x", "times": 2}})
     begun = (await pipelines("pipeline run start --input - --collect", stdin=again.encode())).data
     assert (begun["status"], begun["parameters"]["times"], begun["change"]) == ("succeeded", 2, "created")
 
@@ -66,6 +60,8 @@ async def test_what_is_told_wrong_is_told_back(pipelines):
         assert (error["code"], error["details"].get("field")) == ("VALIDATION_ERROR", field), given
     error = (await pipelines("pipeline run start told --params -", stdin=b'{"who": "x",\n "times": [1]}')).error
     assert (error["details"]["line"], error["details"]["column"]) == (2, 11)
+    await pipelines.made("name: two\ndatasets: {a: , b: }\nsteps: {x: {run: [echo]}}\n")
+    assert (await pipelines("pipeline run two --dataset x")).error["details"]["expected"] == ["a=NAME", "b=NAME"]
     await pipelines.made("name: plain\nsteps: {a: {run: [echo]}}\n")
     assert "no data set" in (await pipelines("pipeline run start plain --dataset x")).error["message"]
     assert (await pipelines("pipeline run history")).data["items"] == []
