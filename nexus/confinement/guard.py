@@ -2,10 +2,14 @@
 
 The first one is who started the step's child: it passes signals on. The second one is out of reach of those that are
 meant for the first one's group and session; whatever the step leaves behind becomes its child, and ends with the step.
+It may be asked, too, what the step's filter does not decide itself.
 """
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import _socket
 import os
+import sys
+from select import POLLIN, poll
 
 from nexus.confinement.system import SIGKILL, adopt_orphans, end_with_parent
 
@@ -13,6 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn
+
+    HandOver = Callable[[int], None]
+    Become = Callable[[HandOver], NoReturn]
+    Answering = Callable[[int], Callable[[], None]]
 
 RELAYED = tuple(
     getattr(_signal, f"SIG{name}") for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "WINCH")
@@ -25,14 +33,18 @@ def status_of(waited: int) -> int:
     return 128 + os.WTERMSIG(waited) if os.WIFSIGNALED(waited) else os.WEXITSTATUS(waited)
 
 
-def stand_by(become: "Callable[[], NoReturn]") -> "NoReturn":
-    """Have a child `become` the step, and end as it ends. Must be called by a process without threads."""
+def stand_by(become: "Become", answering: "Answering") -> "NoReturn":
+    """Have a child `become` the step, and end as it ends. Must be called by a process without threads.
+
+    An open file that the child hands over is given to `answering`, and what that returns is called whenever there is
+    something to be read from it.
+    """
     waited_for = (*RELAYED, _signal.SIGCHLD)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, waited_for)
     reading, writing = os.pipe()
     if (guard := os.fork()) == 0:
         os.close(writing)
-        _guard(reading, before, become)
+        _guard(reading, before, become, answering)
     os.close(reading)
     os.set_blocking(writing, False)
     while True:
@@ -53,7 +65,7 @@ def _pass_on(writing: int, number: int) -> None:
         return
 
 
-def _guard(first: int, before: "set[int]", become: "Callable[[], NoReturn]") -> "NoReturn":
+def _guard(first: int, before: "set[int]", become: "Become", answering: "Answering") -> "NoReturn":
     """Start the step, and end all of it when it ends, or when nothing can be read from the `first` process."""
     os.setsid()
     adopt_orphans()
@@ -62,13 +74,15 @@ def _guard(first: int, before: "set[int]", become: "Callable[[], NoReturn]") -> 
         os.set_blocking(end, False)
     _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    taking, giving = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     if (step := os.fork()) == 0:
         os.setpgid(0, 0)
         end_with_parent()
         _default_signals(before)
-        become()
+        become(lambda handed: _hand_over(giving, handed))
+    giving.close()
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGCHLD,))
-    status = _watch(step, first, woken)
+    status = _watch(step, first, woken, _Questions(taking, answering))
     _end_all()
     os._exit(status)
 
@@ -81,24 +95,53 @@ def _default_signals(mask: "set[int]") -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
-def _watch(step: int, first: int, woken: int) -> int:
+def _watch(step: int, first: int, woken: int, questions: "_Questions") -> int:
     """Pass signals on until the step ends, and return its status: as if it were killed, if its starter has gone."""
-    from select import POLLIN, poll
-
     events = poll()
-    events.register(first, POLLIN)
-    events.register(woken, POLLIN)
+    for end in (first, woken, questions.end):
+        events.register(end, POLLIN)
     while True:
         status = _reaped(step)
         if status is not None:
             return status
-        events.poll()
+        ready = dict(events.poll())
+        if questions.end in ready:
+            events.unregister(questions.end)
+            if questions.take(ready[questions.end]):
+                events.register(questions.end, POLLIN)
         _drained(woken)
         told = _drained(first)
         if told == b"":
             return _KILLED
         for number in told or ():
             _send(step, number)
+
+
+def _hand_over(giving: "_socket.socket", handed: int) -> None:
+    giving.sendmsg([b"0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handed.to_bytes(4, sys.byteorder))])
+
+
+class _Questions:
+    """What the step's filter asks, once its open file has come by the socket."""
+
+    def __init__(self, taking: "_socket.socket", answering: "Answering") -> None:
+        self._taking = taking
+        self._answering = answering
+        self._answer: Callable[[], None] | None = None
+        self.end = taking.fileno()
+
+    def take(self, told: int) -> bool:
+        """Take what is there; say whether more may come."""
+        if not told & POLLIN:
+            return False
+        if self._answer is not None:
+            self._answer()
+            return True
+        _, ancillary, _, _ = self._taking.recvmsg(1, _socket.CMSG_LEN(4))
+        for _, _, data in ancillary:
+            self.end = int.from_bytes(data[:4], sys.byteorder)
+            self._answer = self._answering(self.end)
+        return self._answer is not None
 
 
 def _reaped(step: int) -> "int | None":

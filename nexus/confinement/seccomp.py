@@ -3,6 +3,8 @@
 Without the right to the network there are no sockets at all, but for pairs that are connected to each other; with it
 still none of the Unix kind, by which services of the user are reached. Without the right to processes nothing is
 executed. Nobody looks into others, and nobody makes namespaces, in which an ordinary user may do what root may.
+
+Whose a file is, who may use it and when it was changed Landlock leaves to everybody: `supervised` holds that too.
 """
 
 import ctypes
@@ -15,18 +17,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 1 << 3, 1 << 5
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT = 0x15, 0x35, 0x45
-_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
-_REFUSE, _UNKNOWN = _ERROR | errno.EACCES, _ERROR | errno.ENOSYS
+_ALLOW, _ASK, _ERROR = 0x7FFF0000, 0x7FC00000, 0x00050000
+_REFUSE, _UNKNOWN, _DONE = _ERROR | errno.EACCES, _ERROR | errno.ENOSYS, _ERROR
+_NOT_OWNED, _NOT_HAD = _ERROR | errno.EPERM, _ERROR | errno.EOPNOTSUPP
 _NUMBER_AT, _ARCH_AT = 0, 4
-_ARGUMENTS_AT = (16, 24)
-"""The lower halves of the first two arguments."""
+_ARGUMENTS_AT = (16, 24, 32, 40)
+"""The lower halves of the first arguments."""
 _X32 = 0x40000000
 _AF_UNIX = 1
 _TYPE_OF_SOCKET, _SOCK_DGRAM = 0xF, 2
 _NEW_NAMESPACES = 0x7E020000
+_AS_IT_IS = 0xFFFFFFFF
 _INTO_A_TERMINAL = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which type into a terminal for its user."""
 
@@ -44,7 +48,12 @@ _ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
             "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semop": 65, "semctl": 66, "semtimedop": 220,
             "msgget": 68, "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "mq_open": 240, "mq_unlink": 241,
             "kill": 62, "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
-            "pidfd_send_signal": 424,
+            "pidfd_send_signal": 424, "seccomp": 317,
+            "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
+            "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
+            "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198,
+            "fremovexattr": 199, "setxattrat": 463, "removexattrat": 466, "file_setattr": 469,
+            "utimensat": 280, "utime": 132, "utimes": 235, "futimesat": 261,
         },
     ),
     "aarch64": (
@@ -60,12 +69,25 @@ _ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
             "shmget": 194, "shmat": 196, "shmctl": 195, "semget": 190, "semop": 193, "semctl": 191, "semtimedop": 192,
             "msgget": 186, "msgsnd": 189, "msgrcv": 188, "msgctl": 187, "mq_open": 180, "mq_unlink": 181,
             "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240,
-            "pidfd_send_signal": 424,
+            "pidfd_send_signal": 424, "seccomp": 277,
+            "fchmod": 52, "fchmodat": 53, "fchmodat2": 452, "fchown": 55, "fchownat": 54,
+            "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
+            "fremovexattr": 16, "setxattrat": 463, "removexattrat": 466, "file_setattr": 469, "utimensat": 88,
         },
     ),
 }  # fmt: skip
 
-_LOOKED_INTO = frozenset({"socket", "socketpair", "ioctl", "clone", "clone3"})
+ASKED = frozenset({"chmod", "fchmod", "fchmodat", "fchmodat2", "utimensat"})
+"""What changes modes and times."""
+_OWNERS = {"chown": 1, "fchown": 1, "lchown": 1, "fchownat": 2}
+"""At which argument the user is; the group is the next."""
+_ATTRIBUTES = frozenset({
+    "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat",
+    "file_setattr",
+})  # fmt: skip
+_OLD_TIMES = frozenset({"utime", "utimes", "futimesat"})
+_LOOKED_INTO = frozenset({"socket", "socketpair", "ioctl", "clone", "clone3", "seccomp"})
+_HELD_BY_OWNERS = ASKED | _OWNERS.keys() | _ATTRIBUTES | _OLD_TIMES
 _EXECUTING = frozenset({"execve", "execveat"})
 _SHARING = frozenset({
     "shmget", "shmat", "shmctl", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl",
@@ -92,7 +114,7 @@ def program(*, network: bool, processes: bool, sharing: bool = True, signals: bo
     namespace stands between, those are everybody's.
     """
     architecture, numbers = _ARCHITECTURES[os.uname().machine]
-    allowed = set(_LOOKED_INTO)
+    allowed = set(_LOOKED_INTO | _HELD_BY_OWNERS)
     allowed |= _EXECUTING if processes else set()
     allowed |= _SHARING if sharing else set()
     allowed |= _SIGNALLING if signals else set()
@@ -104,13 +126,40 @@ def restrict(*, network: bool, processes: bool, sharing: bool = True, signals: b
     """Filter this process's system calls; say whether that was possible."""
     if not known():
         return False
-    written = program(network=network, processes=processes, sharing=sharing, signals=signals)
+    return _install(program(network=network, processes=processes, sharing=sharing, signals=signals), 0) == 0
+
+
+def supervised(*, network: bool, signals: bool) -> "int | None":
+    """Filter this process's system calls, and what is told of files beside their content; nothing is shared by number.
+
+    Returns the open file by which somebody else is asked to change a mode or a time (`attributes`), -1 where nobody can
+    be asked and none is changed, None where nothing can be filtered.
+    """
+    if not known():
+        return None
+    rest = program(network=network, processes=True, sharing=False, signals=signals)
+    numbers = _ARCHITECTURES[os.uname().machine][1]
+    asked = _install(_joined(_owning(numbers, _ASK), rest), _NEW_LISTENER | _WAIT_KILLABLE)
+    if asked >= 0:
+        return asked
+    return -1 if _install(_joined(_owning(numbers, _NOT_OWNED), rest), 0) == 0 else None
+
+
+def number_of(name: str) -> "int | None":
+    """Return a system call's number on this machine, None where it has none."""
+    return _ARCHITECTURES[os.uname().machine][1].get(name)
+
+
+def _install(written: bytes, flags: int) -> int:
+    """Stand behind the filter from here on; return what the kernel says, -1 where it refuses."""
     held = _Program(len(written) // 8, written)
-    return bool(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(held), 0, 0) == 0)
+    return int(libc.syscall(number_of("seccomp"), _SET_MODE_FILTER, flags, ctypes.byref(held)))
 
 
 Instruction = tuple[int, int, int, int]
 """Code, jump if true, jump if false, value; jumps count what they skip."""
+_HEAD = 6
+"""The instructions that every filter begins with."""
 
 
 def _plain(refused: list[int]) -> "Iterator[Instruction]":
@@ -136,6 +185,30 @@ def _looking(numbers: dict[str, int], network: bool) -> "Iterator[Instruction]":
     yield (_RETURN, 0, 0, _UNKNOWN)
 
 
+def _owning(numbers: dict[str, int], change: int) -> "Iterator[Instruction]":
+    """Decide on modes and times by `change`. What has an owner keeps it, and nothing has attributes of its own."""
+    for name, number in numbers.items():
+        if name in ASKED or name in _ATTRIBUTES or name in _OLD_TIMES:
+            yield (_JUMP_EQUAL, 0, 1, number)
+            yield (_RETURN, 0, 0, change if name in ASKED else _NOT_HAD if name in _ATTRIBUTES else _NOT_OWNED)
+        elif name in _OWNERS:
+            at = _OWNERS[name]
+            yield (_JUMP_EQUAL, 0, 8, number)
+            yield (_LOAD, 0, 0, _ARGUMENTS_AT[at])
+            yield (_JUMP_EQUAL, 1, 0, _AS_IT_IS)
+            yield (_JUMP_EQUAL, 0, 4, os.geteuid())
+            yield (_LOAD, 0, 0, _ARGUMENTS_AT[at + 1])
+            yield (_JUMP_EQUAL, 1, 0, _AS_IT_IS)
+            yield (_JUMP_EQUAL, 0, 1, os.getegid())
+            yield (_RETURN, 0, 0, _DONE)
+            yield (_RETURN, 0, 0, _NOT_OWNED)
+
+
+def _joined(first: "Iterator[Instruction]", rest: bytes) -> bytes:
+    """Put instructions behind the head of a filter, which has loaded the call's number."""
+    return rest[: _HEAD * 8] + b"".join(_packed(instruction) for instruction in first) + rest[_HEAD * 8 :]
+
+
 def _where(number: int, argument: int, piece: "list[Instruction]") -> "Iterator[Instruction]":
     """Run the piece on an argument of this call, and allow it where the piece does not refuse it."""
     yield (_JUMP_EQUAL, 0, len(piece) + 2, number)
@@ -145,8 +218,6 @@ def _where(number: int, argument: int, piece: "list[Instruction]") -> "Iterator[
 
 
 def _assembled(architecture: int, body: "list[Instruction]") -> bytes:
-    from struct import pack
-
     whole = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, architecture),
@@ -158,4 +229,10 @@ def _assembled(architecture: int, body: "list[Instruction]") -> bytes:
         *body,
         (_RETURN, 0, 0, _ALLOW),
     ]
-    return b"".join(pack("HBBI", *instruction) for instruction in whole)
+    return b"".join(map(_packed, whole))
+
+
+def _packed(instruction: Instruction) -> bytes:
+    from struct import pack
+
+    return pack("HBBI", *instruction)

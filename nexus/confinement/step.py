@@ -9,6 +9,7 @@ from nexus.confinement.limits import limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from nexus.confinement.spec import Spec
@@ -38,12 +39,14 @@ def run(spec: "Spec") -> "NoReturn":
         if spec.kind != "none":
             raise reach.Unwalled(f"this system has no {spec.kind}")
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-        _become(spec)
+        _become(spec, os.close)
+    from nexus.confinement.attributes import Attributes
     from nexus.confinement.guard import stand_by
     from nexus.confinement.system import end_with_parent
 
     end_with_parent()
-    stand_by(lambda: _become(spec))
+    writable = (*spec.write, spec.tmp)
+    stand_by(lambda hand_over: _become(spec, hand_over), lambda listener: Attributes(listener, writable).answer)
 
 
 def fail(message: str, status: int = UNWALLED) -> "NoReturn":
@@ -52,11 +55,11 @@ def fail(message: str, status: int = UNWALLED) -> "NoReturn":
     os._exit(status)
 
 
-def _become(spec: "Spec") -> "NoReturn":
+def _become(spec: "Spec", hand_over: "Callable[[int], None]") -> "NoReturn":
     try:
         limit(spec.files, spec.memory, mapped=False)
         if spec.kind == "landlock":
-            _landlock(spec)
+            _landlock(spec, hand_over)
     except (reach.Unwalled, OSError, ValueError) as error:
         fail(str(error))
     try:
@@ -67,8 +70,8 @@ def _become(spec: "Spec") -> "NoReturn":
         fail(f"{spec.argv[0]}: {reason}", NOT_FOUND if missing else NOT_RUN)
 
 
-def _landlock(spec: "Spec") -> None:
-    """Stand behind Landlock and a filter from here on. Raises `Unwalled`."""
+def _landlock(spec: "Spec", hand_over: "Callable[[int], None]") -> None:
+    """Stand behind Landlock and a filter from here on, and hand over the file by which it asks. Raises `Unwalled`."""
     from nexus.confinement import landlock, seccomp
     from nexus.confinement.system import drop_capabilities, give_up_privileges
 
@@ -90,9 +93,12 @@ def _landlock(spec: "Spec") -> None:
     )
     if not walled:
         raise reach.Unwalled("Landlock refuses to stand")
-    signals = version >= SCOPED_LANDLOCK
-    if not seccomp.restrict(network=spec.network, processes=True, sharing=False, signals=signals):
+    listener = seccomp.supervised(network=spec.network, signals=version >= SCOPED_LANDLOCK)
+    if listener is None:
         raise reach.Unwalled("system calls cannot be filtered")
+    if listener >= 0:
+        hand_over(listener)
+        os.close(listener)
 
 
 def _in_bubblewrap(spec: "Spec") -> "NoReturn":

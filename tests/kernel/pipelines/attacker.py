@@ -1,6 +1,6 @@
 """Tries to get out of a sandbox, in every way named below; prints which of them worked. Run as a step's program.
 
-Its one argument is a file with what is to be attacked.
+Its first argument is a file with what is to be attacked; others are words with which the names of attacks begin.
 """
 
 import ctypes
@@ -77,6 +77,11 @@ def reads(path: str) -> None:
 def writes(path: str) -> None:
     with open(path, "ab") as file:
         file.write(b"x")
+
+
+def makes(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.unlink(path)
 
 
 def by_link(path: str) -> None:
@@ -158,7 +163,13 @@ def attacks(of: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "remove an input": lambda: os.unlink(given),
         "replace an input": lambda: os.rename(given, given + ".old"),
         "make an input writable": lambda: (os.chmod(given, 0o777), writes(given)),
-        "write a program": lambda: writes("/usr/bin/nexus-was-here"),
+        "write a program": lambda: makes("/usr/bin/nexus-was-here"),
+        "open the kernel's secret to others": lambda: os.chmod(secret, 0o644),
+        "open an input by its handle": lambda: os.fchmod(os.open(given, os.O_RDONLY), 0o666),
+        "give an input away": lambda: os.chown(given, 12345, -1),
+        "change the times of a key": lambda: os.utime(of["key"], (0, 0)),
+        "change the times of an input": lambda: os.utime(given, (0, 0)),
+        "mark an input": lambda: os.setxattr(given, "user.mark", b"x"),
         "reach the kernel's socket": lambda: connects(socket.AF_UNIX, of["socket"]),
         "reach an abstract socket": lambda: connects(socket.AF_UNIX, of["abstract"]),
         "reach a datagram socket": lambda: datagram(of["datagrams"]),
@@ -172,7 +183,7 @@ def attacks(of: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "read another's memory": lambda: call("process_vm_readv", victim, 0, 0, 0, 0, 0),
         "become another user": changes_user,
         "gain by a program": gains,
-        "mount": lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, 0),
+        "mount": lambda: call("mount", b"none", b".", b"tmpfs", 0, 0),
         "mount in the new way": lambda: call("fsopen", b"tmpfs", 0),
         "make a user namespace": lambda: in_child("unshare", NEW_USER),
         "make a mount namespace": lambda: in_child("unshare", NEW_NAMESPACE),
@@ -192,7 +203,8 @@ def attacks(of: dict[str, Any]) -> dict[str, Callable[[], object]]:
 def main() -> None:
     of = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     told = {}
-    for name, attack in attacks(of).items():
+    tried = {name: attack for name, attack in attacks(of).items() if name.startswith(tuple(sys.argv[2:] or [""]))}
+    for name, attack in tried.items():
         try:
             attack()
             told[name] = None

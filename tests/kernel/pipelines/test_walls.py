@@ -126,10 +126,12 @@ def attacked(scene: Scene, kernel: Kernel, tmp_path: Path) -> Iterator[dict[str,
         }
 
 
-def attack(scene: Scene, attacked: dict[str, Any], kind: SandboxKind, *, network: bool) -> dict[str, str | None]:
+def attack(
+    scene: Scene, attacked: dict[str, Any], kind: SandboxKind, *words: str, network: bool
+) -> dict[str, str | None]:
     (scene.work / "attacker.py").write_bytes(ATTACKER.read_bytes())
     (scene.work / "attacked.json").write_text(json.dumps(attacked))
-    done = scene.run(kind, "python3", "attacker.py", "attacked.json", network=network)
+    done = scene.run(kind, "python3", "attacker.py", "attacked.json", *words, network=network)
     assert done.returncode == 0, done.stderr
     told: dict[str, str | None] = json.loads(done.stdout)
     return told
@@ -152,11 +154,11 @@ def test_nothing_outside_is_reached(scene: Scene, attacked: dict[str, Any], kind
 
 
 def test_each_attack_works_where_no_walls_are(scene: Scene, attacked: dict[str, Any]) -> None:
-    told = attack(scene, attacked, "none", network=False)
-    of_files = {name for name in told if name.startswith(("read ", "list ", "reach ", "see ", "signal "))}
-    assert {name for name in of_files if told[name] is not None} <= {"read another's memory", "read passwords"}, told
-    assert told["write outside"] is None
-    assert told["write by a link"] is None
+    # Those that would change the machine are left out.
+    words = ("read ", "list ", "reach ", "see ", "signal ", "write outside", "write by", "open ", "change the times")
+    told = attack(scene, attacked, "none", *words, network=False)
+    assert len(told) > 25
+    assert {name for name in told if told[name] is not None} <= {"read another's memory", "read passwords"}, told
 
 
 async def test_the_best_that_works_is_taken_and_what_was_set_where_it_works(data_folder: Path) -> None:

@@ -94,15 +94,54 @@ def test_a_step_has_its_limits_its_folder_and_the_machines_programs(steps: Steps
     assert steps.run("python3", "-c", builds) == (0, "-15\nthread\n", "")
 
 
-def test_where_signals_have_no_scope_none_are_sent(able: dict[str, Any]) -> None:
-    """An older Landlock cannot tell a step's processes from others: the filter refuses all signals, then."""
+@every_kind
+def test_modes_and_times_are_changed_of_what_is_a_steps_own(steps: Steps) -> None:
+    program = """
+import os, shutil, stat
+shutil.copy2("/usr/bin/env", "copy")
+os.symlink("copy", "link")
+here = os.open(".", os.O_RDONLY)
+tried = (
+    lambda: os.chmod("copy", 0o750),
+    lambda: os.chmod(os.path.abspath("copy"), 0o751),
+    lambda: os.chmod("link", 0o752),
+    lambda: os.chmod("copy", 0o753, dir_fd=here),
+    lambda: os.fchmod(os.open("copy", os.O_RDONLY), 0o754),
+)
+for change in tried:
+    change()
+    print(oct(stat.S_IMODE(os.stat("copy").st_mode)))
+for change in (lambda: os.utime("copy", (5, 5)), lambda: os.utime(os.open("copy", os.O_RDONLY), (6, 6))):
+    change()
+    print(int(os.stat("copy").st_mtime))
+os.utime("link", (7, 7), follow_symlinks=False)
+print(int(os.lstat("link").st_mtime))
+os.chown("copy", os.getuid(), -1)
+for change in (lambda: os.chmod("gone", 0o700), lambda: os.utime("gone")):
+    try:
+        change()
+    except FileNotFoundError:
+        print("gone")
+"""
+    told = ["0o750", "0o751", "0o752", "0o753", "0o754", "5", "6", "7", "gone", "gone"]
+    status, out, said = steps.run("python3", "-c", program)
+    assert (status, out.split(), said) == (0, told, "")
+
+
+def filtered(able: dict[str, Any], program: str) -> str:
+    """Return what a program prints that puts itself behind a filter."""
     if not able["landlock"]["works"]:
         pytest.skip(able["landlock"]["reason"])
+    begins = "import os, sys\nsys.path.append(sys.argv[1])\nfrom nexus.confinement import seccomp, system\n"
+    words = [sys.executable, "-c", f"{begins}system.give_up_privileges()\n{program}", COMMAND[-1].rsplit("/", 3)[0]]
+    done = subprocess.run(words, capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_where_signals_have_no_scope_none_are_sent(able: dict[str, Any]) -> None:
+    """An older Landlock cannot tell a step's processes from others: the filter refuses all signals, then."""
     program = """
-import os, sys, threading
-sys.path.append(sys.argv[1])
-from nexus.confinement import seccomp, system
-system.give_up_privileges()
 assert seccomp.restrict(network=False, processes=True, sharing=False, signals=False)
 for number in (0, 15):
     try:
@@ -110,9 +149,21 @@ for number in (0, 15):
     except PermissionError:
         print("refused")
 """
-    site = COMMAND[-1].rsplit("/", 3)[0]
-    done = subprocess.run([sys.executable, "-c", program, site], capture_output=True, check=False, text=True)
-    assert (done.returncode, done.stdout) == (0, "refused\nrefused\n"), done.stderr
+    assert filtered(able, program) == "refused\nrefused\n"
+
+
+def test_where_nobody_can_be_asked_no_mode_is_changed(able: dict[str, Any], tmp_path: Path) -> None:
+    """One process alone answers what filters ask: in some containers that is another."""
+    program = f"""
+assert seccomp.supervised(network=False, signals=True) >= 0
+assert seccomp.supervised(network=False, signals=True) == -1
+for change in (lambda: os.chmod({str(tmp_path)!r}, 0o777), lambda: os.utime({str(tmp_path)!r})):
+    try:
+        change()
+    except PermissionError:
+        print("refused")
+"""
+    assert filtered(able, program) == "refused\nrefused\n"
 
 
 def test_the_probe_says_what_there_is(able: dict[str, Any]) -> None:
