@@ -262,6 +262,31 @@ class Pushes(Client):
         assert len(names) == made
 
 
+class Starts(Client):
+    """Starts runs, each under an idempotency key: what was not answered is started again under the same."""
+
+    async def check(self, api: httpx.AsyncClient) -> None:
+        if self.pending is not None:
+            await self._start(api)
+
+    async def step(self, api: httpx.AsyncClient) -> None:
+        self.pending = self.number
+        await self._start(api)
+
+    async def _start(self, api: httpx.AsyncClient) -> None:
+        headers = {"idempotency-key": f"start {self.pending}"}
+        told = {"parameters": {"number": self.pending}}
+        started = await api.post(f"/api/pipelines/{self.given['pipeline']}/runs", json=told, headers=headers)
+        assert answer(started, 201)["parameters"] == told["parameters"]
+        self.pending = None
+
+    def kept(self, database: Connection, told: Mapping[str, int]) -> None:
+        parameters = database.execute(text("SELECT parameters FROM runs ORDER BY id")).scalars()
+        started = [(json.loads(each) if isinstance(each, str) else each)["number"] for each in parameters]
+        assert started == list(range(1, len(started) + 1))
+        assert told["pipeline.run.start"] == len(started) == counted(database, "run_steps")
+
+
 def content_of(number: int) -> bytes:
     return f"content {number}".encode() * 100
 
@@ -300,7 +325,7 @@ def said(kernels: subprocess.Popen[str], line: str) -> str:
 
 
 async def prepare(folder: Path, database: DatabaseAddress | None) -> dict[str, Any]:
-    """Make an admin, two users and a chat; return what clients need of them."""
+    """Make an admin, two users, a chat and a pipeline; return what clients need of them."""
     async with running(folder, database) as server:
         await server.user("root", "admin")
         await server.user("bound")
@@ -317,7 +342,10 @@ async def prepare(folder: Path, database: DatabaseAddress | None) -> dict[str, A
             for name in ("root", "plain")
         ]
         refresh = (await server.login("reader"))["refreshToken"]
-    return {"root": keys[0], "nothing": keys[1], "refresh": refresh, "chat": chat["id"], "folder": folder}
+        document = {"name": "p", "parameters": {"number": {"type": "integer"}}, "steps": {"say": {"run": ["echo"]}}}
+        pipeline = answer(await server.owner.post("/api/pipelines", json=document), 201)["id"]
+    given = {"root": keys[0], "nothing": keys[1], "refresh": refresh, "chat": chat["id"], "folder": folder}
+    return {**given, "pipeline": pipeline}
 
 
 async def lives(kernels: subprocess.Popen[str], clients: list[Client], root: str, kills: int) -> httpx.AsyncClient:
@@ -339,7 +367,7 @@ async def test_writes_are_whole_or_were_never_begun_and_what_was_answered_is_the
 ) -> None:
     folder = tmp_path / "data"
     given = await prepare(folder, database)
-    clients: list[Client] = [kind(given) for kind in (Registers, Keys, Binds, Seals, Says, Pushes, Denied)]
+    clients: list[Client] = [kind(given) for kind in (Registers, Keys, Binds, Seals, Says, Pushes, Starts, Denied)]
     with killable(folder, database) as kernels:
         async with await lives(kernels, clients, given["root"], kills) as api:
             for client in clients:

@@ -87,6 +87,14 @@ def test_a_worker_answers_what_it_can_and_hands_on_the_rest(both: tuple[Asking, 
             status, found = asking.ask("GET", f"/api/projects/{made['id']}")
             assert (status, found["name"]) == (200, f"p{number}")
             assert len(asking.ask("GET", "/api/projects")[1]["items"]) == number + 1
+    status, pipeline = worker.ask("POST", "/api/pipelines", {"name": "p", "steps": {"say": {"run": ["echo"]}}})
+    assert status == 201, pipeline
+    for asking in both:
+        assert asking.ask("GET", f"/api/pipelines/{pipeline['id']}") == (200, pipeline)
+        assert asking.ask("GET", "/api/runs?status=queued") == (
+            200,
+            {"items": [], "nextCursor": None, "truncated": False},
+        )
     # Counted once each, wherever they were answered.
     assert metric(worker, f'nexus_requests_total{{method="GET",operation="{name}"') == before + 6
     assert worker.ask("GET", "/api/debug/kernel/metrics")[1]["requests"][name] == known + 6
