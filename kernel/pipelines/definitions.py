@@ -8,7 +8,7 @@ from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.pipelines.coordinating import Forget
 from nexus.kernel.pipelines.grants import READ_FILES, require_document
 from nexus.kernel.pipelines.plan import Plan, secrets_of
-from nexus.kernel.pipelines.rows import COMMANDS, PIPELINES, UNDER_WAY, listed, pipeline, pipeline_details, pipeline_row
+from nexus.kernel.pipelines.rows import PIPELINES_HINT, UNDER_WAY, listed, pipeline, pipeline_details, pipeline_row
 from nexus.kernel.settings import StepSettings
 from nexus.kernel.store.paging import Listing, contains
 from nexus.kernel.store.rows import compact_json, name_key, new_id, now
@@ -112,7 +112,7 @@ class Definitions:
                     f"The pipeline {row.name!r} is at revision {row.revision} by now, not at {change.revision}.",
                     field="revision",
                     revision=row.revision,
-                    hint=f"{COMMANDS} definition view {pipeline_id}",
+                    hint=f"nexus pipeline definition view {pipeline_id}",
                 )
             _refuse_taken(connection, change.document.name, but=pipeline_id)
             project_id = _project(connection, change.document)
@@ -142,7 +142,7 @@ class Definitions:
                 raise Conflict.because(
                     f"The run {left.id} of the pipeline {row.name!r} is under way.",
                     run_id=left.id,
-                    hint=f"{COMMANDS} run cancel {left.id}",
+                    hint=f"nexus pipeline run cancel {left.id}",
                 )
             gone[:] = connection.execute(select(runs.c.id).where(theirs)).scalars()
             connection.execute(delete(pipelines).where(pipelines.c.id == pipeline_id))
@@ -211,4 +211,6 @@ def _refuse_taken(connection: Connection, name: str, *, but: str | None = None) 
     named = select(pipelines.c.id, pipelines.c.name).where(pipelines.c.name_key == name_key(name))
     row = connection.execute(named).one_or_none()
     if row is not None and row.id != but:
-        raise Conflict.because(f"There is already a pipeline {row.name!r}.", field="name", id=row.id, hint=PIPELINES)
+        raise Conflict.because(
+            f"There is already a pipeline {row.name!r}.", field="name", id=row.id, hint=PIPELINES_HINT
+        )

@@ -15,19 +15,18 @@ from nexus.schemas.run import Run, RunDetails, Step, StepCounts
 
 UNDER_WAY = ("queued", "running", "cancelling")
 
-COMMANDS = "nexus pipeline"
-PIPELINES = f"{COMMANDS} definition list"
-RUNS = f"{COMMANDS} run history"
+PIPELINES_HINT = "nexus pipeline definition list"
+RUNS_HINT = "nexus pipeline run history"
 
 
 def pipeline_row(connection: Connection, pipeline_id: str) -> Row[Any]:
     """Return the row of a pipeline. Raises `NotFound`."""
-    return _found(connection, pipelines, pipeline_id, PIPELINES)
+    return _found(connection, pipelines, pipeline_id, PIPELINES_HINT)
 
 
 def run_row(connection: Connection, run_id: str) -> Row[Any]:
     """Return the row of a run. Raises `NotFound`."""
-    return _found(connection, runs, run_id, RUNS)
+    return _found(connection, runs, run_id, RUNS_HINT)
 
 
 def step_row(connection: Connection, run_id: str, name: str) -> Row[Any]:
@@ -35,7 +34,7 @@ def step_row(connection: Connection, run_id: str, name: str) -> Row[Any]:
     wanted = select(run_steps).where(run_steps.c.run_id == run_id, run_steps.c.name == name)
     row = connection.execute(wanted).one_or_none()
     if row is None:
-        raise NotFound(resource="step", reference=name, hint=f"{COMMANDS} step list {run_id}")
+        raise NotFound(resource="step", reference=name, hint=f"nexus pipeline step list {run_id}")
     return row
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from nexus.kernel.api.operation import ApiRequest
 from nexus.kernel.pipelines.coordinating import Coordinating, Forget
 from nexus.kernel.pipelines.rows import (
-    COMMANDS,
     UNDER_WAY,
     document_of,
     listed,
@@ -123,7 +122,7 @@ class Runs:
                 raise Conflict.because(
                     f"The run {run_id} is over: it {_ENDED[row.status]}.",
                     status=row.status,
-                    hint=f"{COMMANDS} run status {run_id}",
+                    hint=f"nexus pipeline run status {run_id}",
                 )
             connection.execute(update(runs).where(runs.c.id == run_id).values(status="cancelling"))
             return run_details(connection, run_row(connection, run_id))
@@ -157,7 +156,7 @@ def refuse_under_way(row: Row[Any]) -> None:
     """Raise `Conflict` for a run that is not over."""
     if row.status in UNDER_WAY:
         raise Conflict.because(
-            f"The run {row.id} is under way.", status=row.status, hint=f"{COMMANDS} run cancel {row.id}"
+            f"The run {row.id} is under way.", status=row.status, hint=f"nexus pipeline run cancel {row.id}"
         )
 
 

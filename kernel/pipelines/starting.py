@@ -13,7 +13,7 @@ from nexus.kernel.pipelines.coordinating import Coordinating
 from nexus.kernel.pipelines.grants import require_runs
 from nexus.kernel.pipelines.parameters import taken
 from nexus.kernel.pipelines.plan import waves_of
-from nexus.kernel.pipelines.rows import COMMANDS, document_of, pipeline_row, run_details, run_row
+from nexus.kernel.pipelines.rows import document_of, pipeline_row, run_details, run_row
 from nexus.kernel.pipelines.runs import refuse_under_way
 from nexus.kernel.sessions.record import new_session_id
 from nexus.kernel.settings import StepSettings
@@ -155,7 +155,7 @@ def _refuse_succeeded(row: Row[Any]) -> None:
         raise Conflict.because(
             f"The run {row.id} succeeded: nothing of it is left to do.",
             status=row.status,
-            hint=f"{COMMANDS} run retry {row.id}",
+            hint=f"nexus pipeline run retry {row.id}",
         )
 
 
@@ -165,7 +165,7 @@ def _refuse_anothers(connection: Connection, row: Row[Any], kernel_id: str) -> N
     if row.kernel != kernel_id and connection.execute(succeeded.limit(1)).first() is not None:
         raise Conflict.because(
             f"The run {row.id} was another kernel's, which has what its steps left behind.",
-            hint=f"{COMMANDS} run retry {row.id}",
+            hint=f"nexus pipeline run retry {row.id}",
         )
 
 

@@ -97,7 +97,7 @@ def makers_of(new: NewSession) -> tuple[str, ...]:
     makers = MADE_BY.get(new.type, ("session.live.create",))
     if not makers:
         raise ValidationError.because(
-            f"A session of type {new.type} begins with its run.", field="type", hint="nexus help pipeline"
+            f"A session of type {new.type} begins with its run.", field="type", hint="nexus help pipeline run start"
         )
     return makers
 
