@@ -75,9 +75,13 @@ class Attempt:
         """
         spec = await self.program.specify(inputs, self._secrets, self._output.session.session_id)
         self._channels.mask(self._secrets.mask)
-        while True:
-            if await self._placed(spec):
-                return
+        waits = False
+        while not (await self._placed(spec)):
+            if not waits:
+                waits = True
+                told_of = {"status": "idle", "message": "The step waits: no more programs may run now.", **self._about}
+                with suppress(SessionClosed):
+                    await self._output.append([lines.payload(told_of)], event="status")
             await asyncio.sleep(ROOM_SECONDS)
 
     async def _placed(self, spec: ProgramSpec) -> bool:

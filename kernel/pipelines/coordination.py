@@ -87,14 +87,17 @@ class Coordination:
                 log.exception("run %s could not be marked as failed", run_id)
 
     async def stir(self, run_id: str) -> None:
-        """Learn that the run's row says something new. Raises storage errors."""
-        await self._surroundings.drivers.ready()
-        if (driver := self.at_work.get(run_id)) is not None:
-            driver.look()
-            return
-        for row in await self._ledger.found():
-            if row.id == run_id:
+        """Learn that the run's row says something new. What goes wrong is found at the next look."""
+
+        async def look() -> None:
+            await self._surroundings.drivers.ready()
+            if (driver := self.at_work.get(run_id)) is not None:
+                driver.look()
+                return
+            for row in await self._ledger.found(run_id):
                 await self._adopt(row)
+
+        await _logged(look)
 
     async def forget(self, run_id: str) -> None:
         """Learn that the run was deleted: its folder goes."""

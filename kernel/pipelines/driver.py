@@ -19,6 +19,8 @@ from nexus.schemas.errors import Conflict, InternalError, NexusError, SessionClo
 from nexus.schemas.run import RunStatus
 
 RENEW_SECONDS = 15.0
+ENDING_SECONDS = 20.0
+"""So long a run that goes on waits for the end of the session that it had."""
 DETACH_SECONDS = 2.0
 """So long a kernel that closes sees to the end of a run that is being cancelled; the next one does what is left."""
 
@@ -51,8 +53,7 @@ class RunDriver(Driver):
     # -- the driver's face
 
     async def start(self) -> None:
-        if self._at_work.get(self._run_id) is not self:
-            raise Conflict.because(f"The run {self._run_id} is at work already.", run_id=self._run_id)
+        await self._alone()
         try:
             self._begin(await self._claimed())
         except BaseException:
@@ -61,6 +62,11 @@ class RunDriver(Driver):
 
     async def resume(self) -> None:
         self._begin(None)
+
+    async def ended(self, seconds: float | None = None) -> None:
+        """Wait until nothing of it is at work any more, at most so long."""
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=seconds)
 
     def look(self) -> None:
         """Look now what the run's row says."""
@@ -73,8 +79,7 @@ class RunDriver(Driver):
 
     async def close(self, reason: str) -> None:  # noqa: ARG002 -- the stream tells how the run ended
         await self.interrupt()
-        if self._task is not None:
-            await asyncio.wait((self._task,))
+        await self.ended()
 
     async def detach(self) -> None:
         if self._task is None:
@@ -107,6 +112,14 @@ class RunDriver(Driver):
             await self._break_off(error)
         finally:
             self._let_go()
+
+    async def _alone(self) -> None:
+        """Wait for the session that the run had before, which is ending. Raises `Conflict` for one that is not."""
+        other = self._at_work.get(self._run_id)
+        if other is not None and other is not self:
+            await other.ended(ENDING_SECONDS)
+        if self._at_work.setdefault(self._run_id, self) is not self:
+            raise Conflict.because(f"The run {self._run_id} is at work already.", run_id=self._run_id)
 
     async def _claimed(self) -> Claim:
         """Claim the run. Raises `Conflict`, storage errors."""
@@ -143,7 +156,8 @@ class RunDriver(Driver):
         finally:
             for task in (working, keeping):
                 task.cancel()
-            await asyncio.wait((working, keeping))
+            # What either says when all is over is of no interest.
+            await asyncio.gather(working, keeping, return_exceptions=True)
         await self._end(status)
 
     async def _keep(self, claim: Claim, progress: Progress) -> None:

@@ -85,14 +85,19 @@ class Ledger:
 
     # -- runs
 
-    async def found(self) -> Sequence[Any]:
-        """Return (id, status, kernel, session_id, project_id) of runs that this kernel may claim, the oldest first."""
+    async def found(self, run_id: str | None = None) -> Sequence[Any]:
+        """Return (id, status, kernel, session_id, project_id) of runs that this kernel may claim, the oldest first.
+
+        With an id, of that one if it may.
+        """
         wanted = (
             select(runs.c.id, runs.c.status, runs.c.kernel, runs.c.session_id, runs.c.project_id)
             .where(self._claimable())
             .order_by(runs.c.created_at)
             .limit(MOST_FOUND)
         )
+        if run_id is not None:
+            wanted = wanted.where(runs.c.id == run_id)
         return await self._store.read(lambda connection: [*connection.execute(wanted)])
 
     async def row(self, run_id: str) -> Row[Any] | None:

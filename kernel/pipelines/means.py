@@ -61,26 +61,36 @@ class Slots:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def one(self, *, at_once: bool = False) -> AsyncIterator[None]:
-        """Hold room for one; `at_once` is for what runs already, and waits for nobody."""
-        if self._free > 0 or at_once:
+    async def one(self, unless: asyncio.Event | None = None) -> AsyncIterator[bool]:
+        """Hold room for one; False, and no room is held, when `unless` was set before there was any.
+
+        Without `unless` it is for what runs already, and waits for nobody.
+        """
+        if self._free > 0 or unless is None:
             self._free -= 1
-        else:
-            await self._turn()
+        elif not await self._turn(unless):
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             self._let_go()
 
-    async def _turn(self) -> None:
+    async def _turn(self, unless: asyncio.Event) -> bool:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        set_first = asyncio.create_task(unless.wait())
         try:
-            await turn
+            await asyncio.wait((turn, set_first), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done():
                 self._let_go()
             raise
+        finally:
+            set_first.cancel()
+            if not turn.done():
+                turn.cancel()
+        return not turn.cancelled()
 
     def _let_go(self) -> None:
         self._free += 1

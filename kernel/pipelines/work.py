@@ -83,7 +83,7 @@ class StepWork:
         """Work until the step has ended. Raises `Fenced`."""
         state = self._state
         if state.status == "running":
-            async with self._means.slots.one(at_once=True):
+            async with self._means.slots.one():
                 await self._take_up()
         while state.status == "waiting":
             await self._due()
@@ -102,10 +102,10 @@ class StepWork:
 
     async def _turn(self) -> None:
         """Make the next attempt when there is room for it; a run that is cancelled meanwhile makes none."""
-        async with self._means.slots.one():
+        async with self._means.slots.one(unless=self._cancelling) as free:
             number = self._state.attempt + 1
             begin = self._means.ledger.begin
-            if self._cancelling.is_set():
+            if not free or self._cancelling.is_set():
                 return
             if not await lasting(lambda: begin(self._run.hold, self._state.name, number)):
                 # Who cancelled it told the database first.
@@ -130,8 +130,7 @@ class StepWork:
         """See an attempt to its end, and write that down. One that is not to be started was, by an earlier process."""
         staged: list[Any] = []
         try:
-            # One that the holder never heard of did not begin: it is this attempt still.
-            ended = await self._ended(attempt, start=start or not await attempt.known())
+            ended = await self._ended(attempt, start=start)
             staged, ending = await self._judged(attempt, ended)
         except NexusError as error:
             await self._stop(attempt)
@@ -175,7 +174,11 @@ class StepWork:
         """Start an attempt if it is not, and read it to its end, which comes soon when the run is cancelled."""
 
         async def work() -> Exit:
-            if start:
+            if not start and not await attempt.known() and self._output.epoch > 1:
+                # The machine itself went down, and took what it knew of the attempt with it.
+                return Exit(None, "lost")
+            # One that the holder never heard of did not begin: it is this attempt still.
+            if not attempt.asked:
                 await attempt.start(self._inputs)
             return await attempt.read()
 

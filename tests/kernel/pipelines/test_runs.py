@@ -237,3 +237,17 @@ async def test_a_step_waits_where_the_node_takes_no_more_programs(tmp_path: Path
     assert await run.over() == ("succeeded", 0)
     assert [len(await run.attempts(name)) for name in "abc"] == [1, 1, 1]
     await house.end()
+
+
+async def test_a_run_keeps_its_kernel_awake_and_one_that_waits_for_room_is_cancelled_at_once(tmp_path: Path) -> None:
+    house = await House(tmp_path / "data", parallel=1).open()
+    first, second = await house.start({"a": "echo on; sleep 600"}), await house.start({"b": "true"})
+    await first.until_printed("on")
+    assert house.kernel.live().sessions == 2
+    await second.cancel()
+    assert await second.over() == ("cancelled", 1)
+    assert await second.attempts("b") == []
+    await first.cancel()
+    assert await first.over() == ("cancelled", 1)
+    await eventually(lambda: house.kernel.live().sessions == 0)
+    await house.end()

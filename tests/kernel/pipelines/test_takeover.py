@@ -139,3 +139,19 @@ async def test_of_two_that_claim_a_run_one_has_it(tmp_path: Path, shared: Databa
         for _ in range(2):
             await others.finish(taken.hold, "failed", "a: lost")
         assert (await run.row()).status == "failed"
+
+
+async def test_a_database_that_goes_away_for_a_while_ends_no_run(
+    tmp_path: Path, shared: DatabaseAddress, cluster: Cluster
+) -> None:
+    async with opened(tmp_path / "first", shared) as house:
+        steps = {f"s{at}": {"sh": "sleep 0.1; echo done", "needs": [f"s{at - 1}"] if at else []} for at in range(6)}
+        run = await house.start(steps)
+        for _ in range(5):
+            # Whatever is under way then: a claim, an end, a renewal.
+            cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            await asyncio.sleep(0.1)
+        events = await run.events()
+        assert events[-1]["payload"]["reason"] == "succeeded"
+        assert changes(events) == [(f"s{at}", status) for at in range(6) for status in ("running", "succeeded")]
+        assert set((await run.statuses()).values()) == {"succeeded"}
