@@ -16,14 +16,15 @@ PROGRAMS = (
 )  # fmt: skip
 
 _ETC = (
-    "alternatives", "bash.bashrc", "ca-certificates", "crypto-policies", "fonts", "gai.conf", "group", "host.conf",
-    "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "magic", "mime.types",
-    "nsswitch.conf", "os-release", "passwd", "pki/ca-trust/extracted", "pki/tls/cert.pem", "pki/tls/certs",
-    "pki/tls/openssl.cnf", "profile", "protocols", "services", "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf",
-    "terminfo", "timezone",
+    "R", "alternatives", "bash.bashrc", "ca-certificates", "crypto-policies", "default/locale", "fonts", "gai.conf",
+    "gitconfig", "group", "host.conf", "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias",
+    "locale.conf", "localtime", "magic", "mime.types", "nsswitch.conf", "odbcinst.ini", "openmpi", "os-release",
+    "passwd", "perl", "pki/ca-trust/extracted", "pki/tls/cert.pem", "pki/tls/certs", "pki/tls/openssl.cnf", "profile",
+    "protocols", "services", "shells", "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo", "texmf", "timezone",
 )  # fmt: skip
 """Nothing of these is anybody's secret, root's included."""
 _ETC_OF_NETWORK = ("hosts", "resolv.conf")
+_ETC_BEGINS = "java-"
 
 MACHINE = ("/sys/devices/system/cpu",)
 
@@ -34,7 +35,8 @@ class Unwalled(Exception):
 
 def system(spec: "Spec") -> "Iterator[str]":
     """Yield what of the machine is there to be read, the Python that this runs on among it."""
-    names = (*_ETC, *_ETC_OF_NETWORK) if spec.network else _ETC
+    names = [*_ETC, *(name for name in os.listdir("/etc") if name.startswith(_ETC_BEGINS))]
+    names += _ETC_OF_NETWORK if spec.network else ()
     for path in (*PROGRAMS, realpath(sys.base_prefix), *(join("/etc", name) for name in names), *MACHINE):
         if os.path.exists(path):
             yield path

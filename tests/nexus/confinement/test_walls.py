@@ -85,13 +85,12 @@ def test_a_step_has_its_limits_its_folder_and_the_machines_programs(steps: Steps
     builds = (
         "import asyncio, subprocess, threading, tempfile\n"
         "async def main():\n"
-        "    process = await asyncio.create_subprocess_exec('sleep', '600')\n"
-        "    process.terminate()\n"
+        "    process = await asyncio.create_subprocess_exec('sh', '-c', 'exit 15')\n"
         "    print(await process.wait())\n"
         "asyncio.run(main())\n"
         "thread = threading.Thread(target=print, args=('thread',)); thread.start(); thread.join()\n"
     )
-    assert steps.run("python3", "-c", builds) == (0, "-15\nthread\n", "")
+    assert steps.run("python3", "-c", builds) == (0, "15\nthread\n", "")
 
 
 @every_kind
