@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nexus.kernel.sessions.driver import Driver
     from nexus.kernel.sessions.output import SessionOutput
 
+SESSIONS = "pipeline-run"
+"""The type of the sessions that runs have."""
 LOOK_SECONDS = 30.0
 """So often a kernel without runs looks whether there are any."""
 
@@ -36,7 +38,7 @@ class Pipelines(Part):
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._staying: asyncio.Task[None] | None = None
-        surroundings.drivers.add("pipeline-run", self._driver)
+        surroundings.drivers.add(SESSIONS, self._driver)
         surroundings.bus.subscribe(ProjectDeleted, self._project_deleted)
 
     def operations(self) -> Sequence[Operation]:
@@ -136,6 +138,7 @@ class Pipelines(Part):
     async def _forget(self, runs: Iterable[str]) -> None:
         """Have what is left of runs removed that are deleted."""
         for run_id in runs:
+            await self._surroundings.drivers.forget(SESSIONS, run_id)
             await self.coordination.forget(run_id)
 
 

@@ -80,6 +80,10 @@ async def _nothing() -> None:
     pass
 
 
+async def _none(_session_type: str, _run_id: str) -> None:
+    pass
+
+
 async def _nobody(new: "NewSession", _session_id: str) -> "Session":
     raise ResourceUnavailable.because(f"Nothing here can open sessions of type {new.type}.", session_type=new.type)
 
@@ -89,13 +93,15 @@ class Drivers:
     """The drivers that the kernel's parts bring, a factory a session type.
 
     `ready` waits until the sessions of an earlier process are taken up, each with its driver; `at_work` tells the ids
-    of those that are not over; `open` makes a session with an id of its maker's, and starts it.
+    of those that are not over; `open` makes a session with an id of its maker's, and starts it; `forget` deletes the
+    sessions of a type that a run had.
     """
 
     known: dict[str, DriverFactory] = field(default_factory=dict)
     ready: Callable[[], Awaitable[None]] = field(default=_nothing)
     at_work: Callable[[], Collection[str]] = field(default=tuple)
     open: "Callable[[NewSession, str], Awaitable[Session]]" = field(default=_nobody)
+    forget: Callable[[str, str], Awaitable[None]] = field(default=_none)
     more: Callable[[str], DriverFactory | None] = field(default=lambda _name: None)
     """Finds the driver of a type that none of the parts brought: a plugin's."""
 

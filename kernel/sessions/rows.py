@@ -83,6 +83,25 @@ def next_epoch(connection: sqlite3.Connection, record: Record) -> int:
     return int(epoch)
 
 
+def of_run(connection: sqlite3.Connection, session_type: str, run_id: str) -> list[str]:
+    """Return the ids of a run's sessions of a type: each time that it was resumed it had another."""
+    found = connection.execute(
+        "SELECT id FROM session WHERE type = ? AND json_extract(document, '$.session.context.runId') = ?",
+        (session_type, run_id),
+    )
+    return [row[0] for row in found]
+
+
+def delete_some(connection: sqlite3.Connection, session_id: str, most: int) -> bool:
+    """Delete up to `most` batches of what a session printed, and return whether there may be more."""
+    deleted = connection.execute(
+        "DELETE FROM batch WHERE id IN"
+        " (SELECT id FROM batch WHERE session = (SELECT key FROM session WHERE id = ?) LIMIT ?)",
+        (session_id, most),
+    )
+    return deleted.rowcount == most
+
+
 def delete(connection: sqlite3.Connection, session_id: str) -> None:
     """Delete a session and all that it printed."""
     connection.execute("DELETE FROM batch WHERE session = (SELECT key FROM session WHERE id = ?)", (session_id,))

@@ -15,6 +15,7 @@ from nexus.kernel.sessions.live import LiveSession
 from nexus.kernel.sessions.lives import Lives
 from nexus.kernel.sessions.log import EventLog
 from nexus.kernel.sessions.record import Record, new_session_id
+from nexus.kernel.sessions.retention import SLICE_ROWS
 from nexus.schemas.errors import NexusError, ResourceUnavailable, SessionClosed, SessionExpired
 from nexus.schemas.page import Page
 from nexus.schemas.protocol import (
@@ -61,6 +62,7 @@ class Sessions:
         drivers.ready = self.ready
         drivers.at_work = lambda: self.live
         drivers.open = self.open
+        drivers.forget = self.forget
         self._lives = Lives(log, drivers)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._opening: asyncio.Task[None] | None = None
@@ -165,6 +167,20 @@ class Sessions:
         await self._lives.start(record, new.surroundings)
         # What the session is from here on is not the caller's to change, nor to see change.
         return session.model_copy(deep=True)
+
+    async def forget(self, session_type: str, run_id: str) -> None:
+        """Delete a run's sessions of a type with all that they printed; one that is at work is closed first."""
+        await self.ready()
+        for session_id in await self.log.run(lambda connection: rows.of_run(connection, session_type, run_id)):
+            await self.end(session_id, "deleted")
+            await self._delete(session_id)
+
+    async def _delete(self, session_id: str) -> None:
+        # A commit never waits for a log of gigabytes.
+        while await self.log.run(lambda connection: rows.delete_some(connection, session_id, SLICE_ROWS)):
+            pass
+        self.log.forget(session_id)
+        await self.log.run(lambda connection: rows.delete(connection, session_id))
 
     async def list(self, query: SessionQuery) -> Page[Session]:
         """Return a page of sessions, the newest first."""

@@ -110,8 +110,17 @@ async def test_a_run_is_cancelled_with_what_it_had_at_work_and_tried_again(api: 
     # A session of a run that is closed is a run that is cancelled.
     answer(await api.post(f"/api/sessions/{again['sessionId']}/close"))
     assert (await over(api, again))["status"] == "cancelled"
+    answer(await api.post(f"{path}/resume"))
+    resumed = answer(await api.get(path))
+    await ready(api, resumed)
+    answer(await api.post(f"{path}/cancel"))
+    await over(api, resumed)
+    # What it printed goes with it, however often it was resumed.
     for each in (run, again):
         assert answer(await api.delete(f"/api/runs/{each['id']}"))["cascade"]["steps"] == 2
+    for each in (run, again, resumed):
+        refusal(await api.get(f"/api/sessions/{each['sessionId']}"), 404, "SESSION_NOT_FOUND")
+    assert answer(await api.get("/api/sessions", params={"includeClosed": "true"}))["items"] == []
 
 
 async def ready(api: httpx.AsyncClient, run: dict[str, Any]) -> None:
@@ -132,6 +141,6 @@ async def test_what_is_under_way_in_a_project_ends_with_it(api: httpx.AsyncClien
     await ready(api, run)
     gone = answer(await api.delete(f"/api/projects/{project['id']}"))
     assert (gone["cascade"]["pipelines"], gone["cascade"]["runs"]) == (1, 1)
-    await events(api, run)
     refusal(await api.get(f"/api/runs/{run['id']}"), 404, "RESOURCE_NOT_FOUND")
+    refusal(await api.get(f"/api/sessions/{run['sessionId']}/events"), 404, "SESSION_NOT_FOUND")
     assert not any(each["state"] == "running" for each in answer(await api.get("/api/debug/processes"))["items"])
