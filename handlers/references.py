@@ -104,6 +104,8 @@ class Collection(Generic[Item]):
     query: Mapping[str, Any] = field(default_factory=dict)
     stands_in: tuple[ContextKind, str] | None = None
     owner: str | None = None
+    noun: str | None = None
+    """What people call one, where that is not the resource's name."""
 
     def within(self, owner: str) -> Self:
         """Return the items that stand in the thing with this id."""
@@ -128,7 +130,7 @@ class Collection(Generic[Item]):
         found = (await api.get(self.listed_at, self.page, at=self._at(), query=asked)).items
         if len(found) > 1:
             raise Conflict.because(
-                f"More than one {self.resource} is called {name!r}.", hint="Name the one you mean by --id."
+                f"More than one {self.noun or self.resource} is called {name!r}.", hint="Name the one you mean by --id."
             )
         if not found:
             raise self._missing(name, await self._names(api))
@@ -159,7 +161,7 @@ class Collection(Generic[Item]):
         import difflib
 
         return NotFound(
-            resource=self.resource,
+            resource=self.noun or self.resource,
             reference=reference,
             suggestions=difflib.get_close_matches(reference[:200], names),
             hint=f"nexus {self.namespace} {self.resource} list",

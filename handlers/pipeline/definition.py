@@ -22,7 +22,9 @@ from nexus.schemas.pipeline import Pipeline, PipelineChange, PipelineChecked, Pi
 
 PIPELINES_AT = "/api/pipelines"
 PIPELINE = f"{PIPELINES_AT}/{{id}}"
-PIPELINES = Collection("definition", PIPELINES_AT, PIPELINE, Page[Pipeline], Pipeline, namespace="pipeline")
+PIPELINES = Collection(
+    "definition", PIPELINES_AT, PIPELINE, Page[Pipeline], Pipeline, namespace="pipeline", noun="pipeline"
+)
 
 HELLO = "name: hello\nsteps:\n  greet:\n    run: [echo, hello]\n"
 MADE = (f"printf {shlex.quote(HELLO.encode('unicode_escape').decode())} > hello.yaml",)

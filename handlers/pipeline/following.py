@@ -1,6 +1,5 @@
 """How a run is followed: its session's events as a stream, the lines that its steps print alone, or its end."""
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -88,13 +87,15 @@ async def _ended(stream: SessionStream) -> None:
 
 
 def logged_by(step: str | None) -> Callable[[bytes], bool]:
-    """Return what keeps the lines that a step printed, or all steps, and how the stream ends."""
+    """Return what keeps the lines that a step printed, or all steps, and how the stream ends.
+
+    Lines are canonical JSON: within a text a quote never stands without a backslash, so these bytes are never a text's.
+    """
+    named = b"" if step is None else f'"step":"{step}"'.encode()
 
     def keep(line: bytes) -> bool:
-        event = json.loads(line)
-        payload = event["payload"]
-        if event["event"] != "data":
-            return event["event"] in ("close", "error")
-        return payload.get("type") == "log" and step in (None, payload.get("step"))
+        if line.startswith(b'{"event":"data"'):
+            return b'"type":"log"' in line and named in line
+        return line.startswith((b'{"event":"close"', b'{"event":"error"'))
 
     return keep

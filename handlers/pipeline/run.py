@@ -11,7 +11,7 @@ from nexus.handlers.pipeline.following import FOLLOW_ERRORS, FollowArguments, be
 from nexus.handlers.pipeline.told import ToldArguments, told_of
 from nexus.handlers.references import is_absent
 from nexus.handlers.session.streams import STREAM_EVENTS
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, GroupSpec, Outcome
 from nexus.schemas.errors import Conflict, NexusError, NotFound, PermissionDenied, ResourceUnavailable
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
@@ -76,11 +76,25 @@ class StartRun(CommandHandler[StartArguments, OutputStream | RunDetails]):
 
     async def execute(self, context: ExecutionContext[StartArguments]) -> Outcome[OutputStream | RunDetails]:
         async def start() -> RunDetails:
-            pipeline: PipelineDetails = await details_of(context, context.args.pipeline)
+            pipeline = await _to_run(context)
             body = await told_of(context, pipeline)
             return await context.api.post(f"{PIPELINE}/runs", RunDetails, at={"id": pipeline.id}, body=body)
 
         return await begun(context, start)
+
+
+async def _to_run(context: ExecutionContext[StartArguments]) -> PipelineDetails:
+    """Return the pipeline to run. Raises `NotFound`; `pipeline run statsu` may be meant as another command."""
+    from difflib import get_close_matches
+
+    try:
+        return await details_of(context, context.args.pipeline)
+    except NotFound as missing:
+        group = context.catalog.node(("pipeline", "run"))
+        actions = [child.name for child in group.children] if isinstance(group, GroupSpec) else []
+        near = [f"pipeline run {name}" for name in get_close_matches(context.args.pipeline[:100], actions)]
+        missing.data["suggestions"] = [*missing.data.get("suggestions", ()), *near]
+        raise
 
 
 class ShowRunStatus(CommandHandler[RunReference, RunDetails]):

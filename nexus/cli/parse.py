@@ -107,7 +107,10 @@ def parse(index: CommandIndex, argv: list[str], *, abbreviations: bool) -> Parse
         if meant is None:
             return _parse_partial(index, found, argv, leading, stranger)
         node = meant
-    return _parse_command(index, node, _rest_after(argv, found.words))
+    try:
+        return _parse_command(index, node, _rest_after(argv, found.words))
+    except ParseError as wrong:
+        raise found.mistyped(words) or wrong from None
 
 
 def _spread_dotted(argv: list[str]) -> list[str]:

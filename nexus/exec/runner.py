@@ -119,6 +119,8 @@ class Runner:
                 return path, Parsed(node, {}, replace(self._flags, help=True))
             node = meant
         if found.words < len(path):
+            if mistyped := found.mistyped(path):
+                raise mistyped
             raise ValidationError.because(
                 f"'{' '.join(path)}' has words after the command's own: put them into its arguments.",
                 field="path",

@@ -209,6 +209,8 @@ class CommandIndex:
         whole = split_dotted(list(words))
         found = resolve(self, whole, abbreviations=True, to_run=False)
         if found.words < len(whole):
+            if mistyped := found.mistyped(whole):
+                raise mistyped
             command = " ".join(found.node.path)
             raise CommandNotFound(given=" ".join(whole), suggestions=[command], hint=f"nexus help {command}")
         return found.node

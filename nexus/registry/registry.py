@@ -12,6 +12,7 @@ from nexus.schemas.command import (
     CommandHandler,
     CommandPath,
     CommandSpec,
+    Effect,
     GroupSpec,
     Node,
 )
@@ -68,7 +69,8 @@ class HandlerRegistry:
     def alias(self, path: CommandPath, target: CommandPath) -> None:
         """Name one canonical path another way. Raises `RegistrationRefused` when the name is taken.
 
-        A group's name may be that of a command in it: what is none of its children is the command's arguments then.
+        A group's name may be that of a command in it, one that destroys nothing: what is none of its children is the
+        command's arguments then.
         """
         if path in self._handlers or path in self._aliases:
             raise RegistrationRefused(f"the alias {' '.join(path)} is taken already")
@@ -108,7 +110,8 @@ class HandlerRegistry:
         for path, target in self._aliases.items():
             if target not in self._specs:
                 raise RegistrationRefused(f"the alias {' '.join(path)} names {' '.join(target)}, which is no command")
-            if path in children and target[:-1] != path:
+            destroys = Effect.DESTRUCTIVE in self._specs[target].effects
+            if path in children and (target[:-1] != path or destroys):
                 raise RegistrationRefused(f"the alias {' '.join(path)} would hide a group")
             # A level that only aliases stand in resolves and shows them, and stays out of the levels above it.
             for depth in range(1, len(path)):

@@ -19,11 +19,23 @@ class Tree(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Where the words led: the node, how many words it took, and whether a word was abbreviated."""
+    """Where the words led: the node, how many words it took, and whether a word was abbreviated.
+
+    `instead` is the group whose name stood for the command, because the next word is none of its children's.
+    """
 
     node: CommandSpec | GroupSpec
     words: int
     abbreviated: bool = False
+    instead: GroupSpec | None = None
+
+    def mistyped(self, words: list[str]) -> CommandNotFound | None:
+        """Return that there is no such command, where a word that was no child's name is near to one."""
+        group = self.instead
+        if group is None or len(words) <= self.words:
+            return None
+        error = _not_found(group.path, [child.name for child in group.children], words[: self.words + 1])
+        return error if error.data["suggestions"] else None
 
 
 def split_dotted(words: list[str]) -> list[str]:
@@ -53,8 +65,7 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
         step = (*path, word.casefold())
         above, node = node, index.node(step)
         if node is None and isinstance(above, GroupSpec) and above.alias:
-            node = _command(index, above.alias)
-            break
+            return Resolution(_command(index, above.alias), count, abbreviated, above)
         if node is None and not path:
             node = index.own_alias(word.casefold())
         if node is None and abbreviations and word:
@@ -63,7 +74,7 @@ def resolve(index: Tree, words: list[str], *, abbreviations: bool, to_run: bool 
         if isinstance(node, AliasSpec):
             path, node = node.target, index.node(node.target)
         elif node is None:
-            raise index.withheld(words) or _not_found(index, path, words[: count + 1])
+            raise index.withheld(words) or _not_found(path, _children(index, path), words[: count + 1])
         else:
             path = step
     else:
@@ -109,10 +120,9 @@ def _completed(index: Tree, path: CommandPath, start: str) -> CommandPath:
     return (*path, matches[0]) if matches else (*path, start)
 
 
-def _not_found(index: Tree, path: CommandPath, given: list[str]) -> CommandNotFound:
+def _not_found(path: CommandPath, available: list[str], given: list[str]) -> CommandNotFound:
     from difflib import get_close_matches
 
-    available = _children(index, path)
     near = get_close_matches(given[-1].casefold(), available, n=3, cutoff=0.5)
     suggestions = [" ".join((*path, name)) for name in near]
     hint = f"nexus help {suggestions[0]}" if suggestions else f"nexus help {' '.join(path)}".rstrip()

@@ -37,14 +37,14 @@ class Pipelines(Nexus):
         self.write("p.yaml", text)
         return dict((await self("pipeline definition create --from p.yaml")).data)
 
-    async def streamed(self, line: str, signals: Any = None) -> tuple[int, list[dict[str, Any]]]:
+    async def streamed(self, line: str, signals: Any = None, *, stdin: bytes = b"") -> tuple[int, list[dict[str, Any]]]:
         """Run a command that streams; return its exit status and its events."""
         stdout = Kept()
         call = Call(
             argv=tuple(shlex.split(line)),
             cwd=self.cwd,
             environment={"HOME": str(self.cwd), "PATH": os.defpath},
-            stdin=Given(),
+            stdin=Given(stdin),
             stdout=stdout,
             stderr=Kept(),
             signals=signals or Silent(),

@@ -84,6 +84,14 @@ def test_candidates_are_what_may_come_next(peopled: Shell, line: str, expected: 
     assert asked(peopled, line) == ["plain", *expected]
 
 
+def test_a_level_that_is_a_commands_name_too_gives_its_names_and_the_commands_values(shell: Shell) -> None:
+    document = '{"name": "stock", "steps": {"a": {"run": ["true"]}}}'
+    assert shell.run(f"nexus pipeline definition create --document '{document}'").returncode == 0
+    assert asked(shell, "nexus pipeline run st") == ["plain", "start", "status", "stock"]
+    assert asked(shell, "nexus pipeline run --dat") == ["plain", "--dataset"]
+    assert asked(shell, "nexus pipeline run stock --par") == ["plain", "--param", "--params"]
+
+
 def test_files_and_folders_are_left_to_the_shell(shell: Shell) -> None:
     assert asked(shell, "nexus version --input ") == ["files"]
     assert asked(shell, "nexus agent project create --content-path ") == ["folders"]

@@ -7,7 +7,7 @@ from nexus.registry.registry import HandlerRegistry, RegistrationRefused
 from nexus.registry.resolve import resolve, split_dotted
 from nexus.schemas.command import AliasSpec, CommandSpec, GroupSpec
 from nexus.schemas.errors import AmbiguousCommand, CommandNotFound
-from tests.nexus.conftest import Echo, Say
+from tests.nexus.conftest import Echo, Forget, Say
 
 
 @pytest.mark.parametrize("words", [["talk", "word", "say"], ["TALK", "Word", "sAy"], ["say"]])
@@ -92,13 +92,28 @@ def test_a_group_that_is_an_alias_gives_its_own_names_first(
     assert (found.node.path, found.words) == (path, taken)
 
 
+def test_a_word_that_is_near_to_a_name_of_such_a_group_may_be_mistyped(nested: CommandIndex) -> None:
+    found = resolve(nested, ["talk", "word", "sya", "x"], abbreviations=True)
+    mistyped = found.mistyped(["talk", "word", "sya", "x"])
+    assert mistyped is not None
+    assert mistyped.entry().details["suggestions"] == ["talk word say"]
+    assert found.mistyped(["talk", "word", "other"]) is None
+    assert resolve(nested, ["talk", "word", "say"], abbreviations=True).mistyped(["talk", "word", "say"]) is None
+
+
 def test_a_group_that_is_an_alias_is_listed_as_one(nested: CommandIndex) -> None:
     assert nested.aliases() == [AliasSpec(path=("talk", "word"), target=Echo.path)]
     with pytest.raises(CommandNotFound):
         nested.find(["talk", "word", "any"])
 
 
-def test_a_group_is_no_alias_of_a_command_elsewhere() -> None:
+def test_a_group_is_no_alias_of_a_command_elsewhere_nor_of_one_that_destroys() -> None:
+    registry = HandlerRegistry()
+    registry.register(*Echo.path, handler=Echo)
+    registry.register(*Forget.path, handler=Forget)
+    registry.alias(("talk", "memory"), Forget.path)
+    with pytest.raises(RegistrationRefused, match="would hide a group"):
+        registry.nodes()
     registry = HandlerRegistry()
     registry.register(*Echo.path, handler=Echo)
     registry.alias(("talk",), Echo.path)
