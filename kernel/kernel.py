@@ -23,7 +23,7 @@ from nexus.kernel.debug import Debug
 from nexus.kernel.files.files import Files
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.holder.place import HolderPlace
-from nexus.kernel.host import Environment, KernelHost, together
+from nexus.kernel.host import KernelHost, together
 from nexus.kernel.keys import Keyring, Keys
 from nexus.kernel.mark import hold_marked, leave_mark, marked
 from nexus.kernel.network.network import Network
@@ -37,9 +37,8 @@ from nexus.kernel.projects.watch import RoadmapWatch
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.secrets_part import SecretsPart
 from nexus.kernel.sessions.driver import DriverFactory
-from nexus.kernel.sessions.retention import Limits
 from nexus.kernel.sessions_part import SessionsPart
-from nexus.kernel.settings import KernelSettings, ObjectStore, VaultAddress
+from nexus.kernel.settings import KernelSettings
 from nexus.kernel.store.failures import storage_error, told_as_storage
 from nexus.kernel.store.filesystem import refuse_network
 from nexus.kernel.store.ownership import Ownership, acquire
@@ -100,27 +99,13 @@ class Kernel:
         self._parts = parts
 
     @classmethod
-    async def open(  # noqa: PLR0913 -- what a kernel is opened with is told by name
-        cls,
-        data_folder: Path,
-        host: KernelHost,
-        environment: Environment | None = None,
-        limits: Limits | None = None,
-        settings: KernelSettings | None = None,
-        objects: ObjectStore | None = None,
-        projects: Path | None = None,
-        *,
-        vault: VaultAddress | None = None,
-        keyring: Keyring | None = None,
+    async def open(
+        cls, data_folder: Path, host: KernelHost, settings: KernelSettings | None = None, keyring: Keyring | None = None
     ) -> Self:
         """Own the data folder, which is made with mode 0700 where there is none, and open all that is in it.
 
-        `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
-        `projects` is the folder for those of projects that have none of their own, left out one in the data folder.
-        `limits` say how much of the sessions' events is kept, `objects` where bytes are kept that are not kept here,
-        and `vault` where secrets are. A `keyring` keeps the kernel's own secret, where it can.
-        The state is in a file in the folder, or where the `settings` say; sessions, their events and the programs
-        behind them are this kernel's own.
+        A `keyring` keeps the kernel's own secret, where it can. The state is in a file in the folder, or where the
+        `settings` say; sessions, their events and the programs behind them are this kernel's own.
         Raises `FolderOwned` (with the owner's pid and socket), `StorageUnsupported`, `VersionConflict` and the other
         storage errors; then nothing is left open.
         """
@@ -140,13 +125,12 @@ class Kernel:
                 keys.key("tokens")
             witness = Witness(store, Chain(keys, lambda connection: leave_mark(connection, keys)))
             await hold_marked(store, keys, witness.chain, mark, shared=settings.database is not None)
-            around = environment or least_environment()
             surroundings = Surroundings(
-                *(store, data_folder, host, around, holding, keys, witness),
-                secrets=Secrets(store, keys, data_folder, vault),
-                kept=KeptBytes(data_folder, keys, objects),
-                limits=limits or Limits(),
-                own_projects=projects,
+                *(store, data_folder, host, least_environment(), holding, keys, witness),
+                secrets=Secrets(store, keys, data_folder, settings.vault),
+                kept=KeptBytes(data_folder, keys, settings.objects),
+                limits=settings.limits,
+                own_projects=settings.projects,
                 node=settings.node,
                 steps=settings.steps,
             )

@@ -15,8 +15,7 @@ from nexus.kernel.host import Environment, KernelHost
 from nexus.kernel.keys import Keys
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.sessions.driver import Drivers
-from nexus.kernel.sessions.retention import Limits
-from nexus.kernel.settings import Node, StepSettings
+from nexus.kernel.settings import Limits, Node, StepSettings
 from nexus.kernel.store.store import Store
 from nexus.schemas.kernel import LiveCounts
 

@@ -65,6 +65,22 @@ class Node:
         return None if self.role == "standalone" else self.capacity
 
 
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the sessions' events is kept.
+
+    `quota_bytes` bounds the file itself: there appends wait, and programs with them.
+    """
+
+    total_bytes: int = 8 * GIB
+    session_bytes: int = 2 * GIB
+    age_seconds: float = 14 * 24 * 3600.0
+    quota_bytes: int | None = None
+
+
 SandboxKind = Literal["bubblewrap", "landlock", "none"]
 
 
@@ -88,9 +104,10 @@ class StepSettings:
 class KernelSettings:
     """`secret` takes the place of the file with the kernel's own secret; kernels that share a database share it.
 
-    `database` keeps the state in the place of the file in the data folder. `vault_environment` has the VAULT_…
-    variables that the kernel signs in to its Vault with. `node` is what it is among others; `steps` says how the steps
-    of pipelines run.
+    `database` keeps the state in the place of the file in the data folder, `objects` bytes that are new, `vault` the
+    secrets; `vault_environment` has the VAULT_… variables that the kernel signs in there with. `projects` is the folder
+    for those of projects that have none of their own, left out one in the data folder. `limits` say how much is kept of
+    the sessions' events, `steps` how the steps of pipelines run. `node` is what the kernel is among others.
     """
 
     secret: str | None = None
@@ -98,6 +115,10 @@ class KernelSettings:
     vault_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     node: Node = field(default_factory=Node)
     steps: StepSettings = field(default_factory=StepSettings)
+    limits: Limits = field(default_factory=Limits)
+    objects: ObjectStore | None = None
+    projects: Path | None = None
+    vault: VaultAddress | None = None
 
     @property
     def decides(self) -> bool:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from nexus.kernel.sessions.boot import boot_id
 from nexus.kernel.sessions.database import LogDatabase, Row, Statement
-from nexus.kernel.sessions.retention import Limits, Retention, Trimmed
+from nexus.kernel.sessions.retention import Retention, Trimmed
 from nexus.kernel.sessions.stream import Stream, gap
 from nexus.kernel.sessions.writer import ROW_BYTES, Write, Writer
+from nexus.kernel.settings import Limits
 from nexus.schemas.errors import BackendError, SessionClosed, SessionGap, SessionNotFound, ValidationError
 from nexus.schemas.event import EventName
 from nexus.sessions.core.position import Batch, coalesced

@@ -5,20 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nexus.kernel.sessions.database import LogDatabase
+from nexus.kernel.settings import Limits
 
 SLICE_ROWS = 16
 """So many rows are deleted at once, so that a commit never waits long."""
-GIB = 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is kept. `quota_bytes` bounds the file itself: there appends wait, and programs with them."""
-
-    total_bytes: int = 8 * GIB
-    session_bytes: int = 2 * GIB
-    age_seconds: float = 14 * 24 * 3600.0
-    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,36 +188,34 @@ class LocalKernel:
 
     async def _own(self) -> "Kernel":
         from nexus.kernel.kernel import Kernel
-        from nexus.kernel.sessions.retention import Limits
 
         host = await self._host()
         self._socket = host.socket
+        return await Kernel.open(self._data_folder, host, self._with_surroundings(), self._keyring())
+
+    def _with_surroundings(self) -> "KernelSettings":
+        from nexus.kernel.settings import KernelSettings, Limits, Node
+
         limits = Limits(
             total_bytes=self._setting("session.keep_bytes"),
             session_bytes=self._setting("session.keep_session_bytes"),
             age_seconds=self._setting("session.keep_seconds"),
         )
-        return await Kernel.open(
-            self._data_folder,
-            host,
-            limits=limits,
-            settings=self._with_surroundings(),
-            objects=self._objects(),
-            projects=self._projects(),
-            vault=self._vault(),
-            keyring=self._keyring(),
-        )
-
-    def _with_surroundings(self) -> "KernelSettings":
-        from nexus.kernel.settings import KernelSettings, Node
-
         node = Node(
             role=self._setting("cluster.role"),
             host=self._setting("cluster.node_host"),
             capacity=self._setting("cluster.node_capacity"),
             hub_url=self._setting("cluster.hub_url"),
         )
-        return replace(self._settings or KernelSettings(), node=node, steps=self._steps())
+        return replace(
+            self._settings or KernelSettings(),
+            node=node,
+            steps=self._steps(),
+            limits=limits,
+            objects=self._objects(),
+            projects=self._projects(),
+            vault=self._vault(),
+        )
 
     def _steps(self) -> "StepSettings":
         """Return how steps of pipelines run; what the kernel signs in elsewhere with is hidden from them too."""

@@ -15,6 +15,7 @@ from nexus.kernel.ai.masked import MaskedSpeech
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
 from nexus.kernel.secrets.masking import Masker
+from nexus.kernel.settings import KernelSettings
 from tests.kernel.ai.talk import ask, open_chat, text_of
 from tests.kernel.answers import answer, refusal
 from tests.kernel.holder.programs import eventually
@@ -56,7 +57,7 @@ async def test_an_agent_finds_its_secrets_and_what_it_says_of_them_is_masked(
     data_folder: Path, tmp_path: Path, vault: Vault
 ) -> None:
     address = as_role(vault, tmp_path)
-    kernel = await Kernel.open(data_folder, OneShotHost(), vault=address)
+    kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(vault=address))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
         for name, body in (("AGENT_API_KEY", {"value": VALUE}), ("DB", {"lease": {"path": "database/creds/agents"}})):
             answer(await api.put(f"/api/secrets/{name}", json=body))

@@ -14,7 +14,7 @@ from nexus.kernel.data import s3
 from nexus.kernel.data.sigv4 import Credentials, Presigner
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
-from nexus.kernel.settings import ObjectStore
+from nexus.kernel.settings import KernelSettings, ObjectStore
 from tests.kernel.answers import answer, refusal
 from tests.kernel.data import swift
 from tests.kernel.data.conftest import begin, complete, send
@@ -63,7 +63,7 @@ def objects(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
 
 @pytest.fixture
 async def kernel(data_folder: Path, objects: ObjectStore) -> AsyncIterator[Kernel]:
-    kernel = await Kernel.open(data_folder, OneShotHost(), objects=objects)
+    kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(objects=objects))
     yield kernel
     await kernel.close()
 
@@ -151,7 +151,7 @@ async def test_bytes_stay_where_they_are_when_the_configuration_changes(
 ) -> None:
     items = {}
     for name, place in (("here", None), ("there", objects)):
-        kernel = await Kernel.open(data_folder, OneShotHost(), objects=place)
+        kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(objects=place))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
             content = name.encode()
             upload = await begin(api, content, name)
@@ -159,7 +159,7 @@ async def test_bytes_stay_where_they_are_when_the_configuration_changes(
             items[name] = answer(await complete(api, upload, content))
         await kernel.close()
     for place, refused in ((objects, []), (None, ["there"])):
-        kernel = await Kernel.open(data_folder, OneShotHost(), objects=place)
+        kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(objects=place))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
             for name, item in items.items():
                 verified = await api.post(f"/api/data/datasets/{item['id']}/verify")
@@ -197,7 +197,7 @@ async def test_credentials_that_cannot_be_used_are_told(data_folder: Path, tmp_p
         path.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n" * (fault != "empty"))
         path.chmod(0o644 if fault == "open to others" else 0o600)
     place = ObjectStore("http://127.0.0.1:9", "b", path)
-    kernel = await Kernel.open(data_folder, OneShotHost(), objects=place)
+    kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(objects=place))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
         body = {"name": "a", "filename": "a", "size": 1}
         refusal(await api.post("/api/data/datasets/uploads", json=body), 422, "CONFIG_INVALID")

@@ -17,7 +17,7 @@ from nexus.kernel.kernel import Kernel
 from nexus.kernel.secrets.lending import Lending
 from nexus.kernel.secrets.records import SealedRecords
 from nexus.kernel.secrets.values import opened
-from nexus.kernel.settings import VaultAddress
+from nexus.kernel.settings import KernelSettings, VaultAddress
 from nexus.kernel.vault.sign_in import Token
 from nexus.kernel.vault.term import Term
 from tests.kernel.answers import answer, refusal
@@ -54,7 +54,7 @@ class House:
         self.api: Any = None
 
     async def open(self) -> None:
-        self.kernel = await Kernel.open(self.folder, OneShotHost(), vault=self._vault)
+        self.kernel = await Kernel.open(self.folder, OneShotHost(), KernelSettings(vault=self._vault))
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(self.kernel.app), base_url="http://kernel")
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
-from nexus.kernel.settings import VaultAddress
+from nexus.kernel.settings import KernelSettings, VaultAddress
 from tests.conftest import Shell
 from tests.kernel.answers import answer, refusal
 from tests.kernel.kept import everything_kept
@@ -48,14 +48,14 @@ def as_role(vault: Vault, folder: Path, **more: Any) -> VaultAddress:
 
 @pytest.fixture
 async def kernel(data_folder: Path, vault: Vault, tmp_path: Path) -> AsyncIterator[Kernel]:
-    kernel = await Kernel.open(data_folder, OneShotHost(), vault=as_role(vault, tmp_path))
+    kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(vault=as_role(vault, tmp_path)))
     yield kernel
     await kernel.close()
 
 
 async def with_vault(folder: Path, address: VaultAddress, name: str = "API_KEY") -> httpx.Response:
     """Set a secret by a kernel of its own."""
-    kernel = await Kernel.open(folder, OneShotHost(), vault=address)
+    kernel = await Kernel.open(folder, OneShotHost(), KernelSettings(vault=address))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
             return await api.put(f"/api/secrets/{name}", json={"value": VALUE})
@@ -97,7 +97,7 @@ async def test_what_was_sealed_before_stays_readable_until_it_is_set_anew(
         answer(await api.put("/api/secrets/OLD", json={"value": VALUE}))
         refusal(await api.put("/api/secrets/LENT", json={"lease": {"path": "a/b"}}), 422, "CONFIG_INVALID")
     await before.close()
-    kernel = await Kernel.open(data_folder, OneShotHost(), vault=as_role(vault, tmp_path))
+    kernel = await Kernel.open(data_folder, OneShotHost(), KernelSettings(vault=as_role(vault, tmp_path)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
         catalog = await secrets_of(kernel).catalog()
         assert [each.value for each in await catalog.find(["OLD"])] == [VALUE]

@@ -8,7 +8,7 @@ import pytest
 
 from nexus.kernel.sessions import log as log_module
 from nexus.kernel.sessions.log import EventLog
-from nexus.kernel.sessions.retention import Limits
+from nexus.kernel.settings import Limits
 from nexus.schemas.errors import (
     SessionClosed,
     SessionGap,
