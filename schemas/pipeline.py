@@ -54,8 +54,9 @@ class StepDefinition(StrictModel):
     `run` is the program and its arguments; no shell stands between. In it and in `environment`, `${parameters.NAME}`,
     `${datasets.NAME}` (a file's path), `${inputs.STEP}` (the folder that a step of `needs` left behind) and
     `${project}` (the project's folder) are replaced; `$${` is a plain `${`. `datasets` and `secrets` are those of the
-    run that the step may read. `artifacts` maps names to files in its folder that are kept when it succeeds. `network`
-    lets it reach others. A step that takes longer than `timeout_seconds`, or more memory than `memory_mib`, has failed.
+    run that the step may read. `artifacts` maps names, none of them another step's too, to files in its folder that are
+    kept when it succeeds. `network` lets it reach others. A step that takes longer than `timeout_seconds`, or more
+    memory than `memory_mib`, has failed.
     """
 
     run: list[Text] = Field(min_length=1, max_length=MOST_WORDS)

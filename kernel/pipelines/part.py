@@ -22,6 +22,8 @@ SESSIONS = "pipeline-run"
 """The type of the sessions that runs have."""
 LOOK_SECONDS = 30.0
 """So often a kernel without runs looks whether there are any."""
+FIRST_SECONDS = 5.0
+"""So long a resident's first commands go before that."""
 
 # Words of SQL, because most kernels have none: nothing of runs is imported to learn that.
 UNDER_WAY = text("SELECT 1 FROM runs WHERE status IN ('queued', 'running', 'cancelling') LIMIT 1")
@@ -110,6 +112,7 @@ class Pipelines(Part):
 
     async def _stay(self) -> None:
         """Have runs looked after once there are any: most kernels have none, and import nothing of it."""
+        await asyncio.sleep(FIRST_SECONDS if self._surroundings.host.mode == "resident" else 0)
         while True:
             try:
                 if self._is_coordinating or await self._surroundings.store.read(_any_under_way):

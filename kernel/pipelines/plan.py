@@ -102,13 +102,14 @@ def _refuse_same_artifacts(document: PipelineDocument) -> None:
     made_by: dict[str, str] = {}
     for name, step in document.steps.items():
         for artifact in step.artifacts:
-            other = made_by.setdefault(name_key(artifact), name)
-            if other != name or sum(name_key(each) == name_key(artifact) for each in step.artifacts) > 1:
+            key = name_key(artifact)
+            if key in made_by:
                 raise ValidationError.because(
-                    f"The artifact {artifact!r} of the step {name} has the name of another one, of the step {other}.",
+                    f"The artifact {artifact!r} of the step {name} is called as one of the step {made_by[key]}.",
                     field=f"steps.{name}.artifacts.{artifact}",
                     hint="Give one of them another name.",
                 )
+            made_by[key] = name
 
 
 def _check_step(document: PipelineDocument, name: str, step: StepDefinition) -> None:

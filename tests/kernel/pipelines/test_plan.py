@@ -90,6 +90,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (one(environment={"NEXUS_RUN_ID": "1"}), "steps.a.environment.NEXUS_RUN_ID", "by the kernel"),
     (one(secrets=["KEY"], environment={"KEY": "1"}), "steps.a.environment.KEY", "secret"),
     (one(secrets=["KEY"], environment={"KEY_FILE": "1"}), "steps.a.environment.KEY_FILE", "secret"),
+    (one(artifacts={"Rows": "a", "rows": "b"}), "steps.a.artifacts.rows", "step a"),
     ({"parameters": {"n": {"type": "integer", "default": "many"}}}, "parameters.n.default", "whole number"),
     ({"parameters": {"n": {"type": "integer", "choices": [1, "x"]}}}, "parameters.n.choices", "whole number"),
     ({"parameters": {"n": {"default": "c", "choices": ["a", "b"]}}}, "parameters.n.default", "no choice"),
@@ -103,6 +104,20 @@ def test_what_is_wrong_is_told_with_its_place(fields: dict[str, Any], field: str
         Plan(document(**fields))
     assert refused.value.data["field"] == field
     assert words in f"{refused.value} {refused.value.own_hint}"
+
+
+def test_the_largest_document_is_planned_at_once() -> None:
+    names = [f"s{number}" for number in range(500)]
+    steps = {
+        name: {
+            "run": ["x", *["${parameters.p}"] * 199],
+            "needs": names[:place],
+            "artifacts": {f"{name}-{number}": "x" for number in range(100)},
+        }
+        for place, name in enumerate(names)
+    }
+    # It would take minutes if anything in it took the square of its size.
+    assert Plan(document(steps=steps, parameters={"p": {}})).order == names
 
 
 def test_what_a_document_refers_to_is_found_and_its_secrets_are_told() -> None:
