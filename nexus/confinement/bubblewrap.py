@@ -66,6 +66,9 @@ def _places(spec: "Spec") -> list[str]:
             words += [made[path], path]
     # What lies in a hidden folder is bound there first. What leads to what is bound is no place to write either.
     closed = [path for path in sorted(hidden) if isdir(path)] + ([] if "/" in bound else ["/"])
+    if os.geteuid() == 0 and "/proc" not in bound:
+        # What root owns there sets the whole machine, and asks for no capability.
+        closed.append("/proc")
     return words + [word for path in closed for word in ("--remount-ro", path)]
 
 

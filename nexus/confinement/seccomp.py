@@ -1,8 +1,9 @@
 """A seccomp filter: the system calls that Landlock has no walls for, refused with EACCES.
 
 Without the right to the network there are no sockets at all, but for pairs that are connected to each other; with it
-still none of the Unix kind, by which services of the user are reached. Without the right to processes nothing is
-executed. Nobody looks into others, and nobody makes namespaces, in which an ordinary user may do what root may.
+those of the internet alone: by the Unix kind services of the user are reached, by others the machine's host. Without
+the right to processes nothing is executed. Nobody looks into others, and nobody makes namespaces, in which an ordinary
+user may do what root may.
 
 Whose a file is, who may use it and when it was changed Landlock leaves to everybody: `supervised` holds that too.
 """
@@ -27,7 +28,8 @@ _NUMBER_AT, _ARCH_AT = 0, 4
 _ARGUMENTS_AT = (16, 24, 32, 40)
 """The lower halves of the first arguments."""
 _X32 = 0x40000000
-_AF_UNIX = 1
+_INTERNET = (2, 10, 16)
+"""AF_INET, AF_INET6, and AF_NETLINK, by which C libraries learn which of the two there is."""
 _TYPE_OF_SOCKET, _SOCK_DGRAM = 0xF, 2
 _NEW_NAMESPACES = 0x7E020000
 _AS_IT_IS = 0xFFFFFFFF
@@ -171,7 +173,8 @@ def _plain(refused: list[int]) -> "Iterator[Instruction]":
 def _looking(numbers: dict[str, int], network: bool) -> "Iterator[Instruction]":
     """Look at arguments. Each piece ends behind itself, or with a return."""
     if network:
-        yield from _where(numbers["socket"], 0, [(_JUMP_EQUAL, 0, 1, _AF_UNIX), (_RETURN, 0, 0, _REFUSE)])
+        known = [(_JUMP_EQUAL, left, 0, family) for left, family in zip((3, 2, 1), _INTERNET, strict=True)]
+        yield from _where(numbers["socket"], 0, [*known, (_RETURN, 0, 0, _REFUSE)])
     else:
         yield from _plain([numbers["socket"]])
     # One of a pair of datagrams sends to any address that it is told; a stream has the other one alone.

@@ -133,7 +133,9 @@ def _in_bubblewrap(spec: "Spec") -> "NoReturn":
     os.close(telling)
     status = status_of(os.waitpid(child, 0)[1])
     # Its own failures end with 1 too; it tells of an end where there was a beginning.
-    os._exit(UNWALLED if status == 1 and b'"exit-code"' not in _all_of(told) else status)
+    if status == 1 and b'"exit-code"' not in _all_of(told):
+        fail("bubblewrap could not make the walls")
+    os._exit(status)
 
 
 def _all_of(end: int) -> bytes:

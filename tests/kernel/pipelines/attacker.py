@@ -79,6 +79,10 @@ def writes(path: str) -> None:
         file.write(b"x")
 
 
+def opens(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY))
+
+
 def makes(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     os.unlink(path)
@@ -173,6 +177,10 @@ def attacks(of: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "reach the kernel's socket": lambda: connects(socket.AF_UNIX, of["socket"]),
         "reach an abstract socket": lambda: connects(socket.AF_UNIX, of["abstract"]),
         "reach a datagram socket": lambda: datagram(of["datagrams"]),
+        "reach the machine's host": lambda: connects(socket.AF_VSOCK, (2, 9)),
+        "reach the machine's ciphers": lambda: socket.socket(38, socket.SOCK_SEQPACKET, 0).close(),
+        "command the system": lambda: opens("/proc/sysrq-trigger"),
+        "set the system": lambda: opens("/proc/sys/kernel/core_pattern"),
         "reach the network": lambda: connects(socket.AF_INET, ("127.0.0.1", of["port"])),
         "see another process": lambda: sees(victim),
         "read another's environment": lambda: reads(f"/proc/{victim}/environ"),

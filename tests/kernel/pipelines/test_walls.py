@@ -158,7 +158,14 @@ def test_each_attack_works_where_no_walls_are(scene: Scene, attacked: dict[str, 
     words = ("read ", "list ", "reach ", "see ", "signal ", "write outside", "write by", "open ", "change the times")
     told = attack(scene, attacked, "none", *words, network=False)
     assert len(told) > 25
-    assert {name for name in told if told[name] is not None} <= {"read another's memory", "read passwords"}, told
+    # Not every kernel has these, and only root reads passwords.
+    not_everywhere = {
+        "read another's memory",
+        "read passwords",
+        "reach the machine's host",
+        "reach the machine's ciphers",
+    }
+    assert {name for name in told if told[name] is not None} <= not_everywhere, told
 
 
 async def test_the_best_that_works_is_taken_and_what_was_set_where_it_works(data_folder: Path) -> None:
@@ -203,7 +210,9 @@ def test_what_a_step_may_is_written_for_its_owner_alone_and_anew(scene: Scene) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_step_finds_the_python_that_the_kernel_runs_on(scene: Scene, kind: SandboxKind) -> None:
     prefix = Path(sys.base_prefix).resolve()
-    assert scene.sandbox.path.split(":")[-1] == str(prefix / "bin")
+    own, path = str(prefix / "bin"), scene.sandbox.path.split(":")
+    assert own in path
+    assert own == path[-1] or own.startswith("/usr/")  # the machine's own programs come first
     done = scene.run(kind, str(prefix / "bin" / "python3"), "-c", "import json, ssl; print('runs')")
     assert (done.returncode, done.stdout) == (0, "runs\n"), done.stderr
 
