@@ -1,6 +1,7 @@
 """A document is read as it is meant, and whatever is wrong in one is told with its place."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,12 @@ WORDS = st.one_of(
 )
 STEP_NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)
-VALUES = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(-1e9, 1e9), WORDS)
+# YAML 1.2 reads 1e3 as a number, and what writes YAML 1.1 does not quote it.
+UNQUOTED = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+|[-+]?0[0-9.]+")
+VALUES = st.one_of(
+    *(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(-1e9, 1e9)),
+    WORDS.filter(lambda word: not UNQUOTED.fullmatch(word)),
+)
 STEPS = st.fixed_dictionaries(
     {"run": st.lists(WORDS, min_size=1, max_size=4)},
     optional={
