@@ -36,6 +36,12 @@ class User(Model):
     updated_at: Timestamp
 
 
+class GrantedUser(User):
+    """A user behind a grant; `changed` names what it made different, and is None where an older server answers."""
+
+    changed: list[str] | None = None
+
+
 class UserQuery(PageQuery):
     name: str | None = None
 
@@ -71,6 +77,12 @@ class Role(Model):
     users: int = 0
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class GrantedRole(Role):
+    """A role that grants more or less than before; `changed` as of `GrantedUser`."""
+
+    changed: list[str] | None = None
 
 
 class RoleQuery(PageQuery):

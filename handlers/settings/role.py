@@ -8,7 +8,7 @@ from nexus.handlers.api_errors import READING, WRITING
 from nexus.handlers.changes import ChangeArguments, Changed, changed, told
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import NameReference
-from nexus.schemas.account import AccountName, NewRole, PatternGrant, Patterns, Role, RoleChanges
+from nexus.schemas.account import AccountName, GrantedRole, NewRole, PatternGrant, Patterns, Role, RoleChanges
 from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import Conflict, NotFound
 from nexus.schemas.kernel import Deleted
@@ -114,12 +114,12 @@ class RolePatternArguments(RoleReference):
     pattern: Patterns = Field(min_length=1, description=_PATTERN)
 
 
-class GrantPatterns(CommandHandler[RolePatternArguments, Role]):
+class GrantPatterns(CommandHandler[RolePatternArguments, GrantedRole]):
     """Have a role grant more commands."""
 
     path = ("settings", "role", "grant")
     arguments = RolePatternArguments
-    result = Role
+    result = GrantedRole
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
     change = "updated"
     errors = (*WRITING, NotFound, Conflict)
@@ -131,18 +131,16 @@ class GrantPatterns(CommandHandler[RolePatternArguments, Role]):
         ),
     )
 
-    async def execute(self, context: ExecutionContext[RolePatternArguments]) -> Role:
-        given = context.args
-        body = PatternGrant(patterns=given.pattern)
-        return await context.api.post(f"{ONE}/patterns", Role, at={"id": given.text}, body=body)
+    async def execute(self, context: ExecutionContext[RolePatternArguments]) -> Outcome[GrantedRole]:
+        return await _granted(context, f"{ONE}/patterns")
 
 
-class RevokePatterns(CommandHandler[RolePatternArguments, Role]):
+class RevokePatterns(CommandHandler[RolePatternArguments, GrantedRole]):
     """Have a role grant these patterns no more; they are named as they were granted."""
 
     path = ("settings", "role", "revoke")
     arguments = RolePatternArguments
-    result = Role
+    result = GrantedRole
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
     change = "updated"
     errors = (*WRITING, NotFound, Conflict)
@@ -154,7 +152,12 @@ class RevokePatterns(CommandHandler[RolePatternArguments, Role]):
         ),
     )
 
-    async def execute(self, context: ExecutionContext[RolePatternArguments]) -> Role:
-        given = context.args
-        body = PatternGrant(patterns=given.pattern)
-        return await context.api.post(f"{ONE}/patterns/revoke", Role, at={"id": given.text}, body=body)
+    async def execute(self, context: ExecutionContext[RolePatternArguments]) -> Outcome[GrantedRole]:
+        return await _granted(context, f"{ONE}/patterns/revoke")
+
+
+async def _granted(context: ExecutionContext[RolePatternArguments], place: str) -> Outcome[GrantedRole]:
+    """Have a role grant more or less, and say whether that made a difference."""
+    body = PatternGrant(patterns=context.args.pattern)
+    role = await context.api.post(place, GrantedRole, at={"id": context.args.text}, body=body)
+    return Outcome(role, change="unchanged" if role.changed == [] else "updated")

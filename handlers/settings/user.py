@@ -10,8 +10,8 @@ from nexus.handlers.changes import Changed, changed, told
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.references import NameReference
 from nexus.handlers.secrets_given import new_password_given
-from nexus.schemas.account import AccountName, NewUser, RoleGrant, User, UserChanges
-from nexus.schemas.command import Arguments, CommandHandler, Effect, Example, ExecutionContext, Outcome
+from nexus.schemas.account import AccountName, GrantedUser, NewUser, RoleGrant, User, UserChanges
+from nexus.schemas.command import Arguments, Change, CommandHandler, Effect, Example, ExecutionContext, Outcome
 from nexus.schemas.errors import Conflict, NotFound
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page
@@ -123,12 +123,12 @@ class UserRoleArguments(UserReference):
     role: AccountName = Field(description="The role's name.")
 
 
-class GrantRole(CommandHandler[UserRoleArguments, User]):
+class GrantRole(CommandHandler[UserRoleArguments, GrantedUser]):
     """Give a user a role."""
 
     path = ("settings", "user", "grant")
     arguments = UserRoleArguments
-    result = User
+    result = GrantedUser
     effects = frozenset({Effect.WRITE, Effect.IDEMPOTENT})
     change = "updated"
     errors = (*WRITING, NotFound)
@@ -136,11 +136,12 @@ class GrantRole(CommandHandler[UserRoleArguments, User]):
         Example(line="nexus settings user grant --name anna --role viewer", shows="Let a user look", needs=WITH_ANNA),
     )
 
-    async def execute(self, context: ExecutionContext[UserRoleArguments]) -> Outcome[User]:
+    async def execute(self, context: ExecutionContext[UserRoleArguments]) -> Outcome[GrantedUser]:
         given = context.args
         body = RoleGrant(role=given.role)
-        user = await context.api.post(f"{ONE}/roles", User, at={"id": given.text}, body=body)
-        return Outcome(user, message=f"{user.name} is {', '.join(user.roles)}.")
+        user = await context.api.post(f"{ONE}/roles", GrantedUser, at={"id": given.text}, body=body)
+        change: Change = "unchanged" if user.changed == [] else "updated"
+        return Outcome(user, message=f"{user.name} is {', '.join(user.roles)}.", change=change)
 
 
 class RevokeRole(CommandHandler[UserRoleArguments, User]):

@@ -12,6 +12,8 @@ from nexus.schemas.account import (
     ApiKeyMade,
     DeviceApproval,
     DeviceApproved,
+    GrantedRole,
+    GrantedUser,
     Identity,
     Login,
     NewApiKey,
@@ -58,15 +60,15 @@ class AccountOperations:
             "settings.user.list.view": Behind(managing.view_user, User),
             "settings.user.update": Behind(managing.update_user, User, body=UserChanges),
             "settings.user.delete": Behind(managing.delete_user, Deleted),
-            "settings.user.grant": Behind(managing.grant_role, User, body=RoleGrant),
+            "settings.user.grant": Behind(managing.grant_role, GrantedUser, body=RoleGrant),
             "settings.user.revoke": Behind(managing.revoke_role, User),
             "settings.role.list": Behind(managing.list_roles, Page[Role], query=RoleQuery),
             "settings.role.create": Behind(managing.create_role, Role, body=NewRole),
             "settings.role.list.view": Behind(managing.view_role, Role),
             "settings.role.update": Behind(managing.update_role, Role, body=RoleChanges),
             "settings.role.delete": Behind(managing.delete_role, Deleted),
-            "settings.role.grant": Behind(managing.grant_patterns, Role, body=PatternGrant),
-            "settings.role.revoke": Behind(managing.revoke_patterns, Role, body=PatternGrant),
+            "settings.role.grant": Behind(managing.grant_patterns, GrantedRole, body=PatternGrant),
+            "settings.role.revoke": Behind(managing.revoke_patterns, GrantedRole, body=PatternGrant),
         }
 
     def of(self, operation_id: str) -> Behind:

@@ -1,7 +1,7 @@
 """Users, roles and API keys: listed, made, changed and taken away by those who may."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -20,6 +20,8 @@ from nexus.kernel.store.store import Store
 from nexus.schemas.account import (
     ApiKey,
     ApiKeyMade,
+    GrantedRole,
+    GrantedUser,
     NewApiKey,
     NewRole,
     NewUser,
@@ -35,6 +37,8 @@ from nexus.schemas.account import (
 from nexus.schemas.errors import AuthInvalid, Conflict
 from nexus.schemas.kernel import Deleted
 from nexus.schemas.page import Page, PageQuery
+
+ChangedRole = TypeVar("ChangedRole", bound=Role)
 
 _SORTS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
@@ -120,13 +124,13 @@ class Managing:
         gone: Deleted = await self._changed(request, work)
         return gone
 
-    async def grant_role(self, request: ApiRequest[None, RoleGrant]) -> User:
-        def work(connection: Connection) -> User:
+    async def grant_role(self, request: ApiRequest[None, RoleGrant]) -> GrantedUser:
+        def work(connection: Connection) -> GrantedUser:
             user = users.by_id_or_name(connection, request.path["id"])
-            self._grant(connection, request.caller, user, request.body.role)
-            return users.told(connection, user)
+            is_new = self._grant(connection, request.caller, user, request.body.role)
+            return GrantedUser(**dict(users.told(connection, user)), changed=["roles"] if is_new else [])
 
-        granted: User = await self._changed(request, work)
+        granted: GrantedUser = await self._changed(request, work)
         return granted
 
     async def revoke_role(self, request: ApiRequest[None, None]) -> User:
@@ -140,10 +144,10 @@ class Managing:
         revoked: User = await self._changed(request, work)
         return revoked
 
-    def _grant(self, connection: Connection, caller: Caller, user: Row[Any], name: str) -> None:
+    def _grant(self, connection: Connection, caller: Caller, user: Row[Any], name: str) -> bool:
         role = users.role_by_name(connection, name)
         users.refuse_more(caller, role.patterns, f"The role {role.name}")
-        users.grant(connection, user.id, role)
+        return users.grant(connection, user.id, role)
 
     # Roles.
 
@@ -192,22 +196,25 @@ class Managing:
 
     async def update_role(self, request: ApiRequest[None, RoleChanges]) -> Role:
         values = changed_values(request.body, ("name", "patterns"))
-        return await self._change_role(request, lambda _role: values)
+        return await self._change_role(request, lambda _role: values, lambda _before, after: after)
 
-    async def grant_patterns(self, request: ApiRequest[None, PatternGrant]) -> Role:
+    async def grant_patterns(self, request: ApiRequest[None, PatternGrant]) -> GrantedRole:
         added = request.body.patterns
-        return await self._change_role(request, lambda role: {"patterns": sorted({*role.patterns, *added})})
+        return await self._change_role(request, lambda role: {"patterns": sorted({*role.patterns, *added})}, _granted)
 
-    async def revoke_patterns(self, request: ApiRequest[None, PatternGrant]) -> Role:
+    async def revoke_patterns(self, request: ApiRequest[None, PatternGrant]) -> GrantedRole:
         gone = set(request.body.patterns)
         return await self._change_role(
-            request, lambda role: {"patterns": [pattern for pattern in role.patterns if pattern not in gone]}
+            request, lambda role: {"patterns": [pattern for pattern in role.patterns if pattern not in gone]}, _granted
         )
 
     async def _change_role(
-        self, request: ApiRequest[None, Any], values_for: Callable[[Row[Any]], dict[str, Any]]
-    ) -> Role:
-        def work(connection: Connection) -> Role:
+        self,
+        request: ApiRequest[None, Any],
+        values_for: Callable[[Row[Any]], dict[str, Any]],
+        answer: Callable[[Row[Any], Role], ChangedRole],
+    ) -> ChangedRole:
+        def work(connection: Connection) -> ChangedRole:
             role = _changeable(connection, request.path["id"])
             values = dict(values_for(role))
             # What it grants already counts too: a greater role is not taken away from by who could not give it.
@@ -216,9 +223,9 @@ class Managing:
                 refuse_taken(connection, roles, values["name"], but=role.id, namespace="settings")
                 values["name_key"] = name_key(values["name"])
             connection.execute(update(roles).where(roles.c.id == role.id).values(**values, updated_at=now()))
-            return _role(connection, _found(connection, role.id))
+            return answer(role, _role(connection, _found(connection, role.id)))
 
-        changed: Role = await self._changed(request, work)
+        changed: ChangedRole = await self._changed(request, work)
         return changed
 
     async def delete_role(self, request: ApiRequest[None, None]) -> Deleted:
@@ -283,6 +290,10 @@ def _changeable(connection: Connection, reference: str) -> Row[Any]:
     if role.built_in:
         raise Conflict.because(f"The role {role.name} is built in, and as it is.", hint="nexus settings role list")
     return role
+
+
+def _granted(before: Row[Any], after: Role) -> GrantedRole:
+    return GrantedRole(**dict(after), changed=[] if after.patterns == before.patterns else ["patterns"])
 
 
 def _role(connection: Connection, row: Row[Any]) -> Role:

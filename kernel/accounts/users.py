@@ -93,11 +93,13 @@ def make(connection: Connection, name: str, password: str | None) -> Row[Any]:
     return find(connection, users, user_id, namespace="settings")
 
 
-def grant(connection: Connection, user_id: str, role: Row[Any]) -> None:
-    """Give a user a role; one that has it keeps it."""
+def grant(connection: Connection, user_id: str, role: Row[Any]) -> bool:
+    """Give a user a role; say whether it is new to them."""
     held = select(role_grants).where(role_grants.c.user_id == user_id, role_grants.c.role_id == role.id)
-    if connection.execute(held).first() is None:
-        connection.execute(insert(role_grants).values(user_id=user_id, role_id=role.id, created_at=now()))
+    if connection.execute(held).first() is not None:
+        return False
+    connection.execute(insert(role_grants).values(user_id=user_id, role_id=role.id, created_at=now()))
+    return True
 
 
 def revoke(connection: Connection, user: Row[Any], role: Row[Any]) -> None:

@@ -91,6 +91,14 @@ DONE: tuple[tuple[str, str], ...] = (
     ("network topology export --to net.json --overwrite", "updated"),
     ("settings context clear", "updated"),
     ("settings context clear", "unchanged"),
+    ("settings role create --name lister --pattern agent.project.list", "created"),
+    ("settings role grant --name lister --pattern agent.project.view", "updated"),
+    ("settings role grant --name lister --pattern agent.project.view", "unchanged"),
+    ("settings role revoke --name lister --pattern agent.project.view", "updated"),
+    ("settings role revoke --name lister --pattern agent.project.view", "unchanged"),
+    ("settings user create --name anna --without-password", "created"),
+    ("settings user grant --name anna --role lister", "updated"),
+    ("settings user grant --name anna --role lister", "unchanged"),
     ("agent project delete --name demo --yes", "deleted"),
 )
 """Lines in their order, and what each has done."""
