@@ -102,10 +102,10 @@ class Coordination:
     async def forget(self, run_id: str) -> None:
         """Learn that the run was deleted: its folder goes."""
         if (driver := self.at_work.get(run_id)) is not None:
-            # It finds that it has no row any more.
+            # It finds that it has no row any more, and tells its readers.
             driver.look()
-        else:
-            await asyncio.to_thread(self._means.folders.remove, run_id)
+            return
+        await asyncio.to_thread(self._means.folders.remove, run_id)
 
     async def start(self) -> None:
         """Begin to look after runs, where the kernel stays."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
 from nexus.schemas.run import RunDataset
-from tests.kernel.answers import answer
+from tests.kernel.answers import answer, refusal
 from tests.kernel.holder.programs import alive, eventually
 from tests.kernel.pipelines.runs import House, Run, changes, printed
 
@@ -237,6 +238,24 @@ async def test_a_step_waits_where_the_node_takes_no_more_programs(tmp_path: Path
     assert await run.over() == ("succeeded", 0)
     assert [len(await run.attempts(name)) for name in "abc"] == [1, 1, 1]
     await house.end()
+
+
+async def test_of_a_run_that_is_deleted_nothing_is_left(house: House) -> None:
+    kept = await house.start({"a": "echo stays; exit 1"})
+    run = await house.start({"a": "seq 100000; echo secret-of-mine; exit 1"})
+    for each in (kept, run):
+        assert await each.over() == ("failed", 1)
+        await eventually(lambda: not house.coordination.at_work)
+    answer(await house.api.delete(f"/api/runs/{run.id}"))
+    assert [path.name for path in (house.folder / "pipelines" / "runs").iterdir()] == [kept.id]
+    refusal(await house.api.get(f"/api/sessions/{run.session}/events"), 404, "SESSION_NOT_FOUND")
+    assert printed(await kept.events(), "a") == ["stays"]
+    await house.close()
+    log = sqlite3.connect(house.folder / "sessions.db")
+    assert log.execute("SELECT count(*) FROM batch WHERE instr(lines, 'secret-of-mine')").fetchone() == (0,)
+    assert log.execute("SELECT count(*) FROM mark").fetchone() == (0,)
+    log.close()
+    await house.open()
 
 
 async def test_a_run_keeps_its_kernel_awake_and_one_that_waits_for_room_is_cancelled_at_once(tmp_path: Path) -> None:
