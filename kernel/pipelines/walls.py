@@ -155,27 +155,30 @@ def _hint(able: Able, wanted: SandboxKind | None) -> str:
 
 
 async def _asked(words: Sequence[str]) -> dict[str, Any]:
-    """Run the probe and read what it says. Raises `OSError`, `TimeoutError`, `ValueError`."""
+    """Run the probe and read what it says. Raises `OSError`, `TimeoutError`, `ValueError`, `TypeError`."""
     process = await asyncio.create_subprocess_exec(
         *words,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.pathsep.join(_PATH), "LANG": "C.UTF-8"},
         cwd="/",
         start_new_session=True,
     )
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            answer, _ = await process.communicate()
+            answer, said = await process.communicate()
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+    if process.returncode != 0:
+        last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        raise ValueError(last[:300] or f"it ended with {process.returncode}")
     told = json.loads(answer)
     if not isinstance(told, dict):
-        raise ValueError("the probe said nothing")
+        raise TypeError("it told nothing")
     return told
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nexus.confinement import landlock
 
-SECONDS = 10.0
+SECONDS = 20.0
 """For each kind; a machine that has none of it says so at once."""
 
 _TRIES = """

@@ -181,7 +181,7 @@ async def test_the_best_that_works_is_taken_and_what_was_set_where_it_works(data
 async def test_where_no_sandbox_works_it_is_said_why_and_what_to_do(data_folder: Path) -> None:
     said = {kind: {"works": False, "reason": f"{kind} is not installed"} for kind in KINDS} | {"env": None}
     without = (sys.executable, "-c", f"print({json.dumps(json.dumps(said))})")
-    broken = (sys.executable, "-c", "print('x')")
+    broken = (sys.executable, "-c", "raise SystemExit('the disk is full')")
     for command, wanted, hint in (
         (without, None, "sudo apt-get install bubblewrap"),
         (without, "landlock", "sudo apt-get install bubblewrap"),
@@ -192,6 +192,7 @@ async def test_where_no_sandbox_works_it_is_said_why_and_what_to_do(data_folder:
         with pytest.raises(ResourceUnavailable) as failed:
             await sandbox.kind()
         assert failed.value.entry().details["hint"] == hint
+        assert command is not broken or "the disk is full" in str(failed.value)
     with pytest.raises(ResourceUnavailable):
         await Sandbox(StepSettings(), data_folder).kind()
 
