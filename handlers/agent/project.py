@@ -214,7 +214,7 @@ class UpdateProject(CommandHandler[UpdateProjectArguments, ProjectUpdated]):
 
 
 class DeleteProject(CommandHandler[ProjectReference, Deleted]):
-    """Delete a project with its roadmaps, chats and messages.
+    """Delete a project with its roadmaps, chats and messages, and its pipelines with their runs.
 
     A folder that the kernel made goes too; a folder that was given by `--content-path` stays on the disk. `cascade`
     counts what went with it. If the project was selected, the selection is cleared.

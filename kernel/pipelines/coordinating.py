@@ -1,9 +1,9 @@
 """What the operations want of the coordinator, and nothing else of it."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
-Forget = Callable[[Iterable[str]], Awaitable[None]]
+Forget = Callable[[Collection[str]], Awaitable[None]]
 """Told of runs that are deleted, by their ids."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -138,10 +138,11 @@ class Pipelines(Part):
     async def _project_deleted(self, event: ProjectDeleted) -> None:
         await self._forget(event.runs)
 
-    async def _forget(self, runs: Iterable[str]) -> None:
+    async def _forget(self, runs: Collection[str]) -> None:
         """Have what is left of runs removed that are deleted."""
+        if runs:
+            await self._surroundings.drivers.forget(SESSIONS, frozenset(runs))
         for run_id in runs:
-            await self._surroundings.drivers.forget(SESSIONS, run_id)
             await self.coordination.forget(run_id)
 
 

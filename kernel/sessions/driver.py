@@ -80,7 +80,7 @@ async def _nothing() -> None:
     pass
 
 
-async def _none(_session_type: str, _run_id: str) -> None:
+async def _none(_session_type: str, _run_ids: Collection[str]) -> None:
     pass
 
 
@@ -94,14 +94,14 @@ class Drivers:
 
     `ready` waits until the sessions of an earlier process are taken up, each with its driver; `at_work` tells the ids
     of those that are not over; `open` makes a session with an id of its maker's, and starts it; `forget` deletes the
-    sessions of a type that a run had.
+    sessions of a type that runs had.
     """
 
     known: dict[str, DriverFactory] = field(default_factory=dict)
     ready: Callable[[], Awaitable[None]] = field(default=_nothing)
     at_work: Callable[[], Collection[str]] = field(default=tuple)
     open: "Callable[[NewSession, str], Awaitable[Session]]" = field(default=_nobody)
-    forget: Callable[[str, str], Awaitable[None]] = field(default=_none)
+    forget: Callable[[str, Collection[str]], Awaitable[None]] = field(default=_none)
     more: Callable[[str], DriverFactory | None] = field(default=lambda _name: None)
     """Finds the driver of a type that none of the parts brought: a plugin's."""
 

@@ -1,6 +1,7 @@
 """The rows of sessions in the log's file. Each function runs inside a transaction of the log's writer."""
 
 import sqlite3
+from collections.abc import Collection
 
 from nexus.kernel.sessions.record import Record, scope_of
 from nexus.schemas.errors import SessionNotFound
@@ -83,13 +84,12 @@ def next_epoch(connection: sqlite3.Connection, record: Record) -> int:
     return int(epoch)
 
 
-def of_run(connection: sqlite3.Connection, session_type: str, run_id: str) -> list[str]:
-    """Return the ids of a run's sessions of a type: each time that it was resumed it had another."""
+def of_runs(connection: sqlite3.Connection, session_type: str, run_ids: Collection[str]) -> list[str]:
+    """Return the ids of runs' sessions of a type: each time that a run was resumed it had another."""
     found = connection.execute(
-        "SELECT id FROM session WHERE type = ? AND json_extract(document, '$.session.context.runId') = ?",
-        (session_type, run_id),
+        "SELECT id, json_extract(document, '$.session.context.runId') FROM session WHERE type = ?", (session_type,)
     )
-    return [row[0] for row in found]
+    return [session_id for session_id, run_id in found if run_id in run_ids]
 
 
 def delete_some(connection: sqlite3.Connection, session_id: str, most: int) -> bool:

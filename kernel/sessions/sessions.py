@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -168,10 +169,10 @@ class Sessions:
         # What the session is from here on is not the caller's to change, nor to see change.
         return session.model_copy(deep=True)
 
-    async def forget(self, session_type: str, run_id: str) -> None:
-        """Delete a run's sessions of a type with all that they printed; one that is at work is closed first."""
+    async def forget(self, session_type: str, run_ids: Collection[str]) -> None:
+        """Delete runs' sessions of a type with all that they printed; one that is at work is closed first."""
         await self.ready()
-        for session_id in await self.log.run(lambda connection: rows.of_run(connection, session_type, run_id)):
+        for session_id in await self.log.run(lambda connection: rows.of_runs(connection, session_type, run_ids)):
             await self.end(session_id, "deleted")
             await self._delete(session_id)
 
