@@ -33,18 +33,18 @@ def status_of(waited: int) -> int:
     return 128 + os.WTERMSIG(waited) if os.WIFSIGNALED(waited) else os.WEXITSTATUS(waited)
 
 
-def stand_by(become: "Become", answering: "Answering") -> "NoReturn":
+def stand_by(become: "Become", answering: "Answering", *, scoped: bool) -> "NoReturn":
     """Have a child `become` the step, and end as it ends. Must be called by a process without threads.
 
     An open file that the child hands over is given to `answering`, and what that returns is called whenever there is
-    something to be read from it.
+    something to be read from it. A `scoped` step may not signal others, so that all of it can be ended at once.
     """
     waited_for = (*RELAYED, _signal.SIGCHLD)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, waited_for)
     reading, writing = os.pipe()
     if (guard := os.fork()) == 0:
         os.close(writing)
-        _guard(reading, before, become, answering)
+        _guard(reading, before, become, answering, scoped=scoped)
     os.close(reading)
     os.set_blocking(writing, False)
     while True:
@@ -65,10 +65,11 @@ def _pass_on(writing: int, number: int) -> None:
         return
 
 
-def _guard(first: int, before: "set[int]", become: "Become", answering: "Answering") -> "NoReturn":
+def _guard(first: int, before: "set[int]", become: "Become", answering: "Answering", *, scoped: bool) -> "NoReturn":
     """Start the step, and end all of it when it ends, or when nothing can be read from the `first` process."""
     os.setsid()
     adopt_orphans()
+    at_once = scoped and _reaches_no_other()
     woken, wake = os.pipe()
     for end in (woken, wake, first):
         os.set_blocking(end, False)
@@ -83,8 +84,24 @@ def _guard(first: int, before: "set[int]", become: "Become", answering: "Answeri
     giving.close()
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGCHLD,))
     status = _watch(step, first, woken, _Questions(taking, answering))
-    _end_all()
+    _end_all(at_once=at_once)
     os._exit(status)
+
+
+def _reaches_no_other() -> bool:
+    """Signal nobody outside from here on; say whether that is so, by trying."""
+    from nexus.confinement.landlock import scope_signals
+    from nexus.confinement.system import give_up_privileges
+
+    give_up_privileges()
+    if not scope_signals():
+        return False
+    try:
+        # Of the same user, and outside: nothing else forbids this.
+        os.kill(os.getppid(), 0)
+    except PermissionError:
+        return os.getppid() != 1
+    return False
 
 
 def _default_signals(mask: "set[int]") -> None:
@@ -172,10 +189,13 @@ def _send(step: int, number: int) -> None:
         return
 
 
-def _end_all() -> None:
-    """Kill what is left, and what that leaves, until nothing is."""
+def _end_all(*, at_once: bool) -> None:
+    """Kill what is left, and what that leaves, until nothing is.
+
+    `at_once` is everybody whom this process may signal: who forks faster than it is looked for is found by that alone.
+    """
     while True:
-        for child in _children():
+        for child in (-1,) if at_once else _children():
             try:
                 os.kill(child, SIGKILL)
             except (ProcessLookupError, PermissionError):

@@ -91,6 +91,7 @@ def _done(words: list[str]) -> dict[str, Any]:
         return {"works": False, "reason": str(error)}
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        return {"works": False, "reason": said[-1][:300] if said else f"it ended with {done.returncode}"}
+        # What bubblewrap says itself comes before what the program says of it.
+        return {"works": False, "reason": said[0][:300] if said else f"it ended with {done.returncode}"}
     failed = done.stdout.decode(errors="replace").strip()
     return {"works": not failed, "reason": failed or None}

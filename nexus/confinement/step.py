@@ -46,7 +46,11 @@ def run(spec: "Spec") -> "NoReturn":
 
     end_with_parent()
     writable = (*spec.write, spec.tmp)
-    stand_by(lambda hand_over: _become(spec, hand_over), lambda listener: Attributes(listener, writable).answer)
+    stand_by(
+        lambda hand_over: _become(spec, hand_over),
+        lambda listener: Attributes(listener, writable).answer,
+        scoped=spec.kind == "landlock",
+    )
 
 
 def fail(message: str, status: int = UNWALLED) -> "NoReturn":

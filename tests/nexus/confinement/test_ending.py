@@ -66,6 +66,26 @@ def test_what_a_program_leaves_behind_ends_with_it(steps: Steps) -> None:
     assert process.returncode == 4
 
 
+@pytest.mark.parametrize("steps", ["bubblewrap", "landlock"], indirect=True)
+def test_what_is_never_the_same_process_for_long_ends_too(steps: Steps) -> None:
+    runs_away = """
+import os
+reading, writing = os.pipe()
+if os.fork() == 0:
+    for generation in range(1 << 40):
+        if generation == 20:
+            os.write(writing, b"x")
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+os.read(reading, 1)
+os._exit(4)
+"""
+    process = steps.start("python3", "-I", "-S", "-c", runs_away)
+    assert rest_of(process) == b""
+    assert process.returncode == 4
+
+
 @every_way
 def test_a_kill_ends_all_of_it(steps: Steps) -> None:
     process = steps.start("sh", "-c", "setsid sh -c 'echo begun; sleep 600' & sleep 600 & sleep 600")
