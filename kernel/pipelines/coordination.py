@@ -30,6 +30,8 @@ ID_NAME = "kernel-id"
 LOOK_SECONDS = 30.0
 """So often a kernel that stays looks for runs that nobody coordinates."""
 TIDY_SECONDS = 3600.0
+ALONE_SECONDS = 10.0
+"""So long a kernel that ends with its command waits for the end of a run that is cancelled."""
 MOST_ID_BYTES = 100
 
 log = logging.getLogger("nexus.kernel.pipelines")
@@ -91,11 +93,14 @@ class Coordination:
 
         async def look() -> None:
             await self._surroundings.drivers.ready()
+            if run_id not in self.at_work:
+                for row in await self._ledger.found(run_id):
+                    await self._adopt(row)
             if (driver := self.at_work.get(run_id)) is not None:
                 driver.look()
-                return
-            for row in await self._ledger.found(run_id):
-                await self._adopt(row)
+                if self._surroundings.host.mode == "one-shot":
+                    # Nobody may come for long who does what is left.
+                    await driver.ended(ALONE_SECONDS)
 
         await _logged(look)
 

@@ -75,7 +75,7 @@ class RunDriver(Driver):
     async def interrupt(self) -> None:
         """Have the run cancelled. Returns before it is."""
         self._wanted_over = True
-        self._stirred.set()
+        self.look()
 
     async def close(self, reason: str) -> None:  # noqa: ARG002 -- the stream tells how the run ended
         await self.interrupt()
@@ -84,8 +84,8 @@ class RunDriver(Driver):
     async def detach(self) -> None:
         if self._task is None:
             return
-        if self._progress is not None and self._progress.cancelling.is_set():
-            await asyncio.wait((self._task,), timeout=DETACH_SECONDS)
+        if self._wanted_over or (self._progress is not None and self._progress.cancelling.is_set()):
+            await self.ended(DETACH_SECONDS)
         self._task.cancel()
         await asyncio.wait((self._task,))
 
@@ -176,6 +176,7 @@ class RunDriver(Driver):
     async def _end(self, status: RunStatus) -> None:
         if status == "succeeded":
             await asyncio.to_thread(self._means.folders.remove, self._run_id)
+        await self._let_secrets_go()
         with suppress(SessionClosed):
             await self._output.end(status, 0 if status == "succeeded" else 1)
         self._output.unmark(f"run/{self._run_id}/")
@@ -189,6 +190,7 @@ class RunDriver(Driver):
         if row is None or row.kernel != self._means.ledger.kernel:
             await discard_strays(self._means, self._run_id, set())
             await asyncio.to_thread(self._means.folders.remove, self._run_id)
+        await self._let_secrets_go()
         reason = "was deleted" if row is None else "goes on elsewhere: another session took it over"
         with suppress(SessionClosed):
             await self._output.error(Conflict.because(f"The run {self._run_id} {reason}.", run_id=self._run_id))
@@ -196,10 +198,18 @@ class RunDriver(Driver):
         if row is None or row.kernel != self._means.ledger.kernel:
             self._output.unmark(f"run/{self._run_id}/")
 
+    async def _let_secrets_go(self) -> None:
+        """No attempt goes on: what any of them had of secrets is over, also of those that nobody saw end."""
+        try:
+            await self._means.secrets.end_parts(self._session_id)
+        except NexusError:
+            log.exception("what run %s had of secrets could not be taken away", self._run_id)
+
     async def _break_off(self, error: Exception) -> None:
         """A fault of ours: nothing goes on, and the run says so."""
         told = error if isinstance(error, NexusError) else InternalError.because(f"The run broke off: {error}.")
         await discard_strays(self._means, self._run_id, set())
+        await self._let_secrets_go()
         with suppress(Exception):
             await self._means.ledger.break_off(self._run_id, str(told))
         with suppress(SessionClosed):

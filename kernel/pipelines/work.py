@@ -172,11 +172,12 @@ class StepWork:
 
     async def _ended(self, attempt: Attempt, *, start: bool) -> Exit:
         """Start an attempt if it is not, and read it to its end, which comes soon when the run is cancelled."""
+        # First of all: what runs is to be ended, also when there is nothing else to do with it.
+        if not start and not await attempt.known() and self._output.epoch > 1:
+            # The machine itself went down, and took what it knew of the attempt with it.
+            return Exit(None, "lost")
 
         async def work() -> Exit:
-            if not start and not await attempt.known() and self._output.epoch > 1:
-                # The machine itself went down, and took what it knew of the attempt with it.
-                return Exit(None, "lost")
             # One that the holder never heard of did not begin: it is this attempt still.
             if not attempt.asked:
                 await attempt.start(self._inputs)

@@ -129,6 +129,17 @@ class Giving:
             self._live[session_id] = given
             await self.let_go(session_id)
 
+    async def end_parts(self, session_id: str) -> None:
+        """Learn that all the programs which a session had beside each other have ended."""
+        beginning = f"{session_id}/"
+        for key in [key for key in self._live if key.startswith(beginning)]:
+            await self.let_go(key)
+        for name, record in await asyncio.to_thread(lambda: list(self._records.all())):
+            key = name.removeprefix(PREFIX)
+            if key.startswith(beginning) and not record["ended"]:
+                self._live[key] = Given.of(key, record, _to_nobody)
+                await self.let_go(key)
+
     def stir(self, *, look: bool = True) -> None:
         """Have it looked now, also at the values unless that is not asked for."""
         if look:

@@ -97,6 +97,11 @@ class Secrets:
         """End what programs were given whose sessions are not `at_work`: an earlier process did not see them end."""
         await (await self.giving()).sweep(at_work)
 
+    async def end_parts(self, session_id: str) -> None:
+        """End what the several programs of a session were given: none of them goes on."""
+        if self._giving is not None or self.were_given:
+            await (await self.giving()).end_parts(session_id)
+
     async def close(self) -> None:
         """Let go; what programs have they keep."""
         if self._giving is not None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
+from nexus.kernel.store.schema import runs
 from nexus.schemas.run import RunDataset
 from tests.kernel.answers import answer, refusal
 from tests.kernel.holder.programs import alive, eventually
@@ -154,6 +156,20 @@ async def test_a_run_that_was_cancelled_before_it_began_runs_nothing(house: Hous
     await eventually_over(run, "cancelled")
     assert await run.statuses() == {"a": "cancelled"}
     assert await run.attempts("a") == []
+
+
+async def test_what_was_cancelled_while_no_kernel_was_there_is_ended_by_the_next(house: House) -> None:
+    run = await house.start({"busy": GENTLE, "behind": {"sh": "true", "needs": ["busy"]}})
+    events = await run.events(lambda events: bool(printed(events, "busy")))
+    [line] = printed(events, "busy")
+    await house.close()
+    await house.open()
+    changed = update(runs).where(runs.c.id == run.id).values(status="cancelling")
+    await house.kernel._store.write(lambda connection: connection.execute(changed))
+    assert alive(int(line.split()[1]))
+    assert await run.over() == ("cancelled", 1)
+    assert await run.statuses() == {"busy": "cancelled", "behind": "cancelled"}
+    await eventually(lambda: not alive(int(line.split()[1])))
 
 
 async def eventually_over(run: Run, status: str) -> None:

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
+from nexus.kernel.store.schema import runs
 from tests.kernel.answers import answer
 from tests.kernel.holder.programs import eventually
 from tests.kernel.pipelines.runs import House, printed
@@ -43,6 +46,21 @@ async def test_a_step_has_its_own_secrets_and_newer_ones_also_from_the_next_kern
     await eventually(lambda: not file.parent.exists())
     kept = [each for each in house.folder.rglob("*") if each.is_file()]
     assert not [each for each in kept if VALUE.encode() in each.read_bytes() or NEXT.encode() in each.read_bytes()]
+
+
+async def test_what_the_steps_of_a_run_had_goes_with_the_run_whoever_has_it(house: House) -> None:
+    answer(await house.api.put("/api/secrets/API_KEY", json={"value": VALUE}))
+    stays = 'echo "$API_KEY_FILE"; while :; do sleep 0.1; done'
+    run = await house.start({"a": {"sh": stays, "secrets": ["API_KEY"]}, "b": {"sh": stays, "secrets": ["API_KEY"]}})
+    events = await run.events(lambda events: len(printed(events, "a") + printed(events, "b")) == 2)
+    files = [Path(*printed(events, name)) for name in "ab"]
+    assert [file.read_text() for file in files] == [VALUE] * 2
+    await house.close()
+    await house.open()
+    taken = update(runs).where(runs.c.id == run.id).values(kernel="another", fence=9, session_id="ses_other")
+    await house.kernel._store.write(lambda connection: connection.execute(taken))
+    assert (await run.events())[-1]["payload"]["reason"] == "lost"
+    assert not [file for file in files if file.parent.exists()]
 
 
 async def test_a_secret_that_is_not_there_fails_its_step_at_once(house: House) -> None:
