@@ -32,6 +32,8 @@ class Checkpointer:
         self._commits = commits
         self._condition = threading.Condition(threading.Lock())
         self._written = 0
+        self._moving = 0
+        """How much had been written when the round began that is under way."""
         self._stopping = False
         self._idle = False
         self._thread = threading.Thread(target=self._run, name="nexus-log-checkpoint", daemon=True)
@@ -60,8 +62,11 @@ class Checkpointer:
                 if self._database.checkpoint(truncate=self._idle) > MOST_BYTES:
                     self._begin_anew()
             except Exception:
-                # Nothing is lost by it: the write-ahead log holds it all, and the next round tries again.
+                # Nothing is lost by it: the write-ahead log holds it all, and a round in a while tries again.
                 logger.exception("the event log's write-ahead log is not moved into its database")
+                with self._condition:
+                    self._written += self._moving
+                    self._condition.wait_for(lambda: self._stopping, IDLE_SECONDS)
 
     def _begin_anew(self) -> None:
         """Move all there is, so that the next commit begins the write-ahead log anew.
@@ -82,5 +87,5 @@ class Checkpointer:
                 self._idle = 0 < self._written == before
                 if self._written >= EVERY_BYTES or self._idle:
                     break
-            self._written = 0
+            self._moving, self._written = self._written, 0
             return not self._stopping

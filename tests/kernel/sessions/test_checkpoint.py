@@ -54,6 +54,7 @@ async def test_floods_wait_in_a_calm_and_keys_do_not(tmp_path):
 
 async def test_a_checkpoint_that_fails_loses_nothing_and_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "EVERY_BYTES", 1000)
+    monkeypatch.setattr(checkpoint, "IDLE_SECONDS", 0.05)
     failed = threading.Event()
     real = LogDatabase.checkpoint
 
@@ -72,6 +73,23 @@ async def test_a_checkpoint_that_fails_loses_nothing_and_is_tried_again(tmp_path
             await log.append("ses_1", numbered(number, number))
         await eventually(again.is_set)
         assert len(await everything(log, stream)) == 199
+
+
+async def test_a_checkpoint_that_fails_is_tried_again_though_nothing_more_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "IDLE_SECONDS", 0.05)
+    rounds = []
+
+    def fails_twice(self, *, truncate: bool = False) -> int:
+        rounds.append(truncate)
+        if len(rounds) < 3:
+            raise RuntimeError("the disk is away")
+        return 0
+
+    async with open_log(tmp_path) as log:
+        await new_session(log)
+        await log.append("ses_1", numbered(1, 1))
+        monkeypatch.setattr(LogDatabase, "checkpoint", fails_twice)
+        await eventually(lambda: len(rounds) >= 3, 60)
 
 
 @pytest.mark.parametrize("count", [1, 50])
