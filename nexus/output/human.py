@@ -145,6 +145,8 @@ def _fields(data: dict[str, Any], *, table: bool) -> RenderableType:
             after.append(Text("\n" + safe(value)))
         elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             after += [Text(f"\n{name}", style="bold"), _rows(value)]
+        elif isinstance(value, dict) and any(isinstance(inner, dict) and inner for inner in value.values()):
+            after += [Text(f"\n{name}", style="bold"), Text(_block(value))]
         else:
             grid.add_row(name, Text(_cell(value)))
     return Group(grid, *after) if after else grid
@@ -167,3 +169,18 @@ def _help(data: dict[str, Any]) -> RenderableType:
     if data.get("next"):
         parts.append(Text(f"\nNext: {_cell(data['next'])}", style="cyan"))
     return Group(*parts)
+
+
+def _block(value: dict[str, Any]) -> str:
+    """Write what has several levels as YAML, without what is empty: in one cell nobody could read it."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(_filled(value), Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return safe(text.rstrip("\n"))
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inner) for name, inner in value.items() if inner not in (None, {}, [])}
+    return [_filled(inner) for inner in value] if isinstance(value, list) else value

@@ -26,3 +26,20 @@ def test_a_description_flows_over_the_screens_width() -> None:
         text = render(success(described, "req_1"), "human", Screen(is_terminal, columns=80)).decode()
         lines = [line.rstrip() for line in text.splitlines() if line.startswith("word")]
         assert [len(line) for line in lines] == [79, 79]
+
+
+def test_what_has_several_levels_stands_as_yaml_below() -> None:
+    data = {"name": "p", "document": {"name": "p", "none": None, "steps": {"a": {"run": ["echo", "x\x1b[2J"]}}}}
+    text = render(success(data, "req_1"), "human", Screen(is_terminal=False)).decode()
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines == [
+        "name  p",
+        "",
+        "document",
+        "name: p",
+        "steps:",
+        "  a:",
+        "    run:",
+        "    - echo",
+        '    - "x\\e[2J"',
+    ]
