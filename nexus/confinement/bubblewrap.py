@@ -52,7 +52,8 @@ def _places(spec: "Spec") -> list[str]:
         if not lexists(path):
             raise reach.Unwalled(f"{path} is not there")
     links, of_system = ([], {}) if "/" in own else _system(spec)
-    bound = of_system | own
+    # What lies in one of its own is there with that.
+    bound = {path: how for path, how in of_system.items() if not any(reach.below(path, folder) for folder in own)} | own
     hidden = {place for _, place in reach.covers(bound, spec.hidden) if place not in own and lexists(place)}
     # Two that are the system's own, and one that is gone with the step.
     made = {"/proc": "--proc", "/dev": "--dev", "/tmp": "--tmpfs"}  # noqa: S108

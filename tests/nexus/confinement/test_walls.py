@@ -85,6 +85,8 @@ def test_a_step_has_its_limits_its_folder_and_the_machines_programs(steps: Steps
     program = "pwd; ulimit -n; ulimit -c; echo $PPID > parent; head -c 3 /dev/zero | wc -c; echo x > /dev/null"
     status, out, said = steps.run("sh", "-c", program)
     assert (status, out.split(), said) == (0, [str(steps.work), "256", "0", "3"], "")
+    for read in (["/etc"], ["/usr/share", "/usr"], ["/"]):
+        assert steps.run("true", read=read) == (0, "", ""), read
     # Pairs of sockets, processes of its own and threads are what programs are made of.
     builds = (
         "import asyncio, subprocess, threading, tempfile\n"
