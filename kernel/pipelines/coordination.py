@@ -31,7 +31,8 @@ LOOK_SECONDS = 30.0
 """So often a kernel that stays looks for runs that nobody coordinates."""
 TIDY_SECONDS = 3600.0
 ALONE_SECONDS = 10.0
-"""So long a kernel that ends with its command waits for the end of a run that is cancelled."""
+"""So long a kernel that ends with its command waits for a run's first program, or for the end of one that is cancelled:
+nobody may come for long who does what is left."""
 MOST_ID_BYTES = 100
 
 log = logging.getLogger("nexus.kernel.pipelines")
@@ -79,6 +80,8 @@ class Coordination:
         """Open the session of a queued run. What goes wrong then is the run's own failure, and not raised."""
         try:
             await self._open(run_id, session_id, project_id)
+            if self._alone and (driver := self.at_work.get(run_id)) is not None:
+                await driver.begun(ALONE_SECONDS)
         except Exception as error:
             log.exception("run %s could not be begun", run_id)
             reason = str(error) if isinstance(error, NexusError) else "its session could not be opened"
@@ -98,8 +101,7 @@ class Coordination:
                     await self._adopt(row)
             if (driver := self.at_work.get(run_id)) is not None:
                 driver.look()
-                if self._surroundings.host.mode == "one-shot":
-                    # Nobody may come for long who does what is left.
+                if self._alone:
                     await driver.ended(ALONE_SECONDS)
 
         await _logged(look)
@@ -114,7 +116,7 @@ class Coordination:
 
     async def start(self) -> None:
         """Begin to look after runs, where the kernel stays."""
-        if self._surroundings.host.mode != "one-shot":
+        if not self._alone:
             self._staying = asyncio.create_task(self._stay(), name="runs that nobody coordinates")
 
     async def close(self) -> None:
@@ -124,6 +126,11 @@ class Coordination:
             await asyncio.wait((self._staying,))
 
     # -- within
+
+    @property
+    def _alone(self) -> bool:
+        """Whether this kernel ends with its command."""
+        return self._surroundings.host.mode == "one-shot"
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -46,6 +46,7 @@ class RunDriver(Driver):
         at_work.setdefault(self._run_id, self)
         self._session_id = output.session.session_id
         self._stirred = asyncio.Event()
+        self._begun = asyncio.Event()
         self._wanted_over = False
         self._progress: Progress | None = None
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +68,14 @@ class RunDriver(Driver):
         """Wait until nothing of it is at work any more, at most so long."""
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=seconds)
+
+    async def begun(self, seconds: float) -> None:
+        """Wait until a program of the run is with the holder, where it goes on by itself, or the run is over."""
+        if self._task is None:
+            return
+        begun = asyncio.create_task(self._begun.wait())
+        await asyncio.wait((self._task, begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
 
     def look(self) -> None:
         """Look now what the run's row says."""
@@ -127,6 +136,7 @@ class RunDriver(Driver):
         if claim is None:
             raise Conflict.because(
                 f"The run {self._run_id} is over, or another kernel has it.",
+                hint=f"nexus pipeline run status {self._run_id}",
                 run_id=self._run_id,
             )
         return claim
@@ -142,7 +152,7 @@ class RunDriver(Driver):
 
     async def _see(self, claim: Claim) -> None:
         """See a claimed run to its end. Raises `Fenced`."""
-        progress = self._progress = Progress(self._means, claim, self._output)
+        progress = self._progress = Progress(self._means, claim, self._output, self._begun)
         await self._output.describe(definition=claim.row.pipeline_name)
         working = asyncio.create_task(progress.run())
         keeping = asyncio.create_task(self._keep(claim, progress))
@@ -207,7 +217,13 @@ class RunDriver(Driver):
 
     async def _break_off(self, error: Exception) -> None:
         """A fault of ours: nothing goes on, and the run says so."""
-        told = error if isinstance(error, NexusError) else InternalError.because(f"The run broke off: {error}.")
+        told = (
+            error
+            if isinstance(error, NexusError)
+            else InternalError.because(
+                f"The run broke off by a fault of Nexus ({type(error).__name__}); the kernel's log says where."
+            )
+        )
         await discard_strays(self._means, self._run_id, set())
         await self._let_secrets_go()
         with suppress(Exception):

@@ -14,15 +14,16 @@ from nexus.schemas.run import STEP_ENDS, RunDataset, RunStatus
 
 
 class Progress:
-    """One claimed run. `cancelling` is set to have it cancelled."""
+    """One claimed run. `cancelling` is set to have it cancelled; `begun` is set once a program of it runs."""
 
-    def __init__(self, means: Means, claim: Claim, output: SessionOutput) -> None:
+    def __init__(self, means: Means, claim: Claim, output: SessionOutput, begun: asyncio.Event) -> None:
         row = claim.row
         self.cancelling = asyncio.Event()
         if claim.status == "cancelling":
             self.cancelling.set()
         self._means = means
         self._output = output
+        self._begun = begun
         self._run = RunFacts(
             hold=claim.hold,
             document=PipelineDocument.model_validate(row.document),
@@ -83,7 +84,7 @@ class Progress:
     def _begin(self, state: StepState) -> None:
         needs = self._run.document.steps[state.name].needs
         inputs = {name: self._left(self._steps[name]) for name in needs}
-        work = StepWork(self._means, self._run, self._output, state, self.cancelling, inputs)
+        work = StepWork(self._means, self._run, self._output, state, self.cancelling, self._begun, inputs)
         self._works[state.name] = work
         self._tasks[asyncio.create_task(work.run(), name=f"step {self._run.id} {state.name}")] = state.name
 

@@ -60,7 +60,7 @@ async def lasting(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class StepWork:
-    """The work on one step. `cancelling` is set when the run is to be cancelled; `asks` sets it."""
+    """The work on one step. `cancelling` is set when the run is to be cancelled, and `begun` when a program runs."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class StepWork:
         output: SessionOutput,
         state: StepState,
         cancelling: asyncio.Event,
+        begun: asyncio.Event,
         inputs: Mapping[str, Path],
     ) -> None:
         self._means = means
@@ -76,6 +77,7 @@ class StepWork:
         self._output = output
         self._state = state
         self._cancelling = cancelling
+        self._begun = begun
         self._inputs = inputs
         self._retries = run.document.steps[state.name].retries
 
@@ -181,6 +183,7 @@ class StepWork:
             # One that the holder never heard of did not begin: it is this attempt still.
             if not attempt.asked:
                 await attempt.start(self._inputs)
+            self._begun.set()
             return await attempt.read()
 
         working = asyncio.create_task(work(), name=f"step {attempt.name}")

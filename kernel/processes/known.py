@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from nexus.kernel.holder.client import Held
 
-Answer = TypeVar("Answer")
+Answer = TypeVar("Answer", bound=ProcessInfo)
 
 
 class Named:
@@ -28,6 +28,8 @@ class Named:
         self.id: str = label.get("process") or held.name
         self.name: str = label.get("name", "")
         self.session_id: str = label.get("session") or held.name
+        self.step: str | None = self.name if "session" in label else None
+        """A run's step is known by its name: what runs it is the program that makes its walls."""
 
     def ended(self) -> ProcessInfo:
         """Describe it without its process."""
@@ -140,4 +142,7 @@ class KnownProcesses:
 
         pid = str(named.held.pid)
         facts = {"kind": named.kind, "known_as": named.id, "session_id": named.session_id}
-        return await asyncio.to_thread(lambda: look(table.found(pid), **facts))
+        answer = await asyncio.to_thread(lambda: look(table.found(pid), **facts))
+        if named.step is not None:
+            answer.name = named.step
+        return answer

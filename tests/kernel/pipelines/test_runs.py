@@ -107,6 +107,15 @@ async def test_a_step_that_takes_too_long_has_failed(house: House) -> None:
     assert (await run.attempts("slow"))[0].reason == "took longer than 0.3 s"
 
 
+async def test_a_run_with_a_document_that_is_none_fails(house: House) -> None:
+    run = await house.queue({"a": "true"})
+    broken = update(runs).where(runs.c.id == run.id).values(document={"name": "demo"})
+    await house.kernel._store.write(lambda connection: connection.execute(broken))
+    await house.coordination.begin(run.id, run.session, None)
+    assert await run.over() == ("failed", 1)
+    assert ((await run.row()).status, await run.statuses()) == ("failed", {"a": "skipped"})
+
+
 async def test_a_program_that_is_not_there_fails_its_step_at_once(house: House) -> None:
     run = await house.start({"none": {"run": ["/nowhere/program"], "retries": {"attempts": 5}}})
     assert await run.over() == ("failed", 1)
@@ -222,7 +231,7 @@ async def test_a_step_shows_among_the_processes_and_one_that_is_killed_there_has
     run = await house.start({"work": {"sh": script, "retries": {"attempts": 2, "delaySeconds": 0}}})
     await run.until_printed("here")
     [shown] = answer(await house.api.get("/api/debug/processes"))["items"]
-    assert (shown["name"], shown["kind"], shown["sessionId"]) == ("sh", "started", run.session)
+    assert (shown["name"], shown["kind"], shown["sessionId"]) == ("work", "started", run.session)
     answer(await house.api.delete(f"/api/debug/processes/{shown['id']}", params={"signal": "KILL"}))
     assert await run.over() == ("succeeded", 0)
     assert [(each.status, each.reason, each.exit_code) for each in await run.attempts("work")] == [
