@@ -74,7 +74,8 @@ class Sandbox:
         Raises `ResourceUnavailable`.
         """
         if not self._steps.confinement:
-            raise ResourceUnavailable.because("This kernel runs no steps: nobody told it what makes their sandbox.")
+            told = "This kernel runs no steps: who opened it did not say what makes their sandbox."
+            raise ResourceUnavailable.because(told, hint="nexus debug kernel restart")
         wanted = self._steps.sandbox
         if wanted == "none":
             return wanted

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RELAYED = tuple(
     getattr(_signal, f"SIG{name}") for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "WINCH")
 )
-_KILLED = 128 + SIGKILL
+_FAULT, _KILLED = 125, 128 + SIGKILL
 
 
 def status_of(waited: int) -> int:
@@ -83,7 +83,11 @@ def _guard(first: int, before: "set[int]", become: "Become", answering: "Answeri
         become(lambda handed: _hand_over(giving, handed))
     giving.close()
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGCHLD,))
-    status = _watch(step, first, woken, _Questions(taking, answering))
+    try:
+        status = _watch(step, first, woken, _Questions(taking, answering))
+    except Exception as fault:  # noqa: BLE001 -- told, and whatever it is, nothing of the step is left
+        os.write(2, f"nexus: {fault!r}\n".encode("utf-8", "backslashreplace"))
+        status = _FAULT
     _end_all(at_once=at_once)
     os._exit(status)
 

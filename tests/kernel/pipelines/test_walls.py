@@ -197,6 +197,24 @@ async def test_where_no_sandbox_works_it_is_said_why_and_what_to_do(data_folder:
         await Sandbox(StepSettings(), data_folder).kind()
 
 
+async def test_the_state_of_the_sandbox_is_told(data_folder: Path) -> None:
+    without = await Sandbox(StepSettings(sandbox="none", confinement=COMMAND), data_folder).status()
+    assert (without.kind, without.chosen) == ("none", True)
+    assert without.hint == "nexus settings config unset --key pipelines.sandbox"
+    nowhere = await Sandbox(StepSettings(confinement=("/nowhere",)), data_folder).status()
+    assert (nowhere.kind, nowhere.chosen, [*nowhere.missing]) == (None, False, ["probe"])
+    said = {
+        "bubblewrap": {"works": False, "reason": "bubblewrap is not installed"},
+        "landlock": {"works": True, "reason": None},
+        "env": None,
+    }
+    words = (sys.executable, "-c", f"print({json.dumps(json.dumps(said))})")
+    second_best = await Sandbox(StepSettings(confinement=words), data_folder).status()
+    assert (second_best.kind, second_best.hint) == ("landlock", "sudo apt-get install bubblewrap")
+    chosen = await Sandbox(StepSettings(sandbox="landlock", confinement=words), data_folder).status()
+    assert (chosen.kind, chosen.hint) == ("landlock", None)
+
+
 def test_what_a_step_may_is_written_for_its_owner_alone_and_anew(scene: Scene) -> None:
     scene.spec.symlink_to(scene.other)
     for word in ("one", "two"):
