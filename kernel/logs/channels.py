@@ -1,6 +1,7 @@
 """What a program prints on its two pipes as log lines, each in the log once: each pipe has a place of its own there."""
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -18,7 +19,6 @@ class Channel:
 
     def __init__(self, source: str, more: str) -> None:
         self.buffer = LineBuffer()
-        self.mask: Masker | None = None
         self.begin = 0
         self.committed = 0
         self.said: str | None = None
@@ -26,17 +26,20 @@ class Channel:
         self._source = source
         self._more = more
         self._parser = LogParser()
+        self._parts: deque[tuple[int, int]] = deque()
+        """Where what is pending came from: the end of each record of it, and how many bytes that had."""
+        self._bytes = 0
 
     def take(self, records: Sequence[Record]) -> list[str]:
         """Take what was printed next, and return a payload for each line that is whole now."""
         text = self.buffer.feed(b"".join([record.payload for record in records]))
-        rest = self.buffer.pending
-        for record in reversed(records):
-            if rest <= len(record.payload):
-                self.begin = record.end - rest
-                break
-            rest -= len(record.payload)
-        # Else the line began before these records, and still is not whole.
+        self._parts += [(record.end, len(record.payload)) for record in records]
+        self._bytes += sum(len(record.payload) for record in records)
+        while self._parts and self._bytes - self.buffer.pending >= self._parts[0][1]:
+            self._bytes -= self._parts.popleft()[1]
+        if self._parts:
+            end, size = self._parts[0]
+            self.begin = end - size + self._bytes - self.buffer.pending
         return self._written(text)
 
     def flush(self) -> list[str]:
@@ -48,8 +51,6 @@ class Channel:
         return self.begin if self.buffer.pending else max(end, self.committed)
 
     def _written(self, text: str) -> list[str]:
-        if text and self.mask is not None:
-            text = self.mask.text(text)
         if text:
             self.said = text[text.rfind("\n", 0, -1) + 1 : -1]
         return log_payloads(self._parser.facts(text), text, self._source, self._more) if text else []
@@ -70,7 +71,7 @@ class Channels:
     def mask(self, mask: Masker | None) -> None:
         """Have secrets masked from now on."""
         for channel in self._channels.values():
-            channel.mask = mask
+            channel.buffer.mask = mask
 
     def payloads(self, records: Sequence[Record]) -> list[str]:
         """Return a payload for each line that is whole with these STDOUT and STDERR records, which come in order."""

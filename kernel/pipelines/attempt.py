@@ -64,6 +64,8 @@ class Attempt:
         self._channels = Channels(f"run/{run.id}/spool/{step}/{number}", self._about)
         names = self.program.definition.secrets
         self._secrets = ProgramSecrets(means.secrets, output, names, part=f"{step}/{number}", more=self._about)
+        self._mask = run.mask
+        self._channels.mask(self._mask)
         self._position = 0
 
     # -- beginning
@@ -74,7 +76,7 @@ class Attempt:
         Raises what makes it impossible. Waits where the node takes no more programs.
         """
         spec = await self.program.specify(inputs, self._secrets, self._output.session.session_id)
-        self._channels.mask(self._secrets.mask)
+        self._mask_given()
         waits = False
         while not (await self._placed(spec)):
             if not waits:
@@ -118,8 +120,12 @@ class Attempt:
         self._channels.go_on(positions)
         self._position = min(positions.values())
         await self._secrets.take_up()
-        self._channels.mask(self._secrets.mask)
+        self._mask_given()
         return True
+
+    def _mask_given(self) -> None:
+        if (mask := self._secrets.mask) is not None:
+            self._mask.follow(mask)
 
     # -- running
 

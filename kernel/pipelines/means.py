@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from nexus.kernel.holder.holding import Holding
 from nexus.kernel.pipelines.folders import RunFolders
 from nexus.kernel.pipelines.ledger import Hold, Ledger
+from nexus.kernel.secrets.masking import Masker
 from nexus.kernel.secrets.values import Secrets
 from nexus.kernel.settings import SandboxKind
 from nexus.schemas.pipeline import ParameterValue, PipelineDocument
@@ -118,7 +119,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run as it was started. `laying` is held while its data sets are laid out."""
+    """A run as it was started. `laying` is held while its data sets are laid out.
+
+    `mask` masks what any of its steps was given: one may print what another one left.
+    """
 
     hold: Hold
     document: PipelineDocument
@@ -126,6 +130,7 @@ class RunFacts:
     datasets: Mapping[str, RunDataset]
     project_id: str | None
     laying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mask: Masker = field(default_factory=lambda: Masker(()))
 
     @property
     def id(self) -> str:

@@ -104,9 +104,16 @@ class Progress:
             if not await is_told(self._output, self._run.id, state):
                 made = await self._made(state)
                 await tell(self._output, self._run.id, state, made)
+        await self._mask_former()
         if any(state.attempt for state in self._steps.values()):
             await self._have_again()
             await discard_strays(self._means, self._run.id, self._running())
+
+    async def _mask_former(self) -> None:
+        """Mask what steps were given before: the others find what they left."""
+        tried = (name for name, state in self._steps.items() if state.attempt)
+        names = {secret for name in tried for secret in self._run.document.steps[name].secrets}
+        self._run.mask.add(await self._means.secrets.values(names))
 
     def _running(self) -> set[str]:
         return {

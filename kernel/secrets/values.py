@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,14 @@ class Secrets:
     async def take_up(self, session_id: str, names: Sequence[str], told: "Told") -> "Given | None":
         """Go on with what an earlier process of the kernel gave."""
         return await (await self.giving()).take_up(session_id, names, told) if names else None
+
+    async def values(self, names: Collection[str]) -> list[str]:
+        """Return what these secrets are now, to mask it; those that are lent, gone or out of reach are left out."""
+        found: list[str] = []
+        for name in names:
+            with suppress(NexusError):
+                found += [each.value for each in await (await self.catalog()).find([name]) if each.lease is None]
+        return found
 
     async def changed(self) -> None:
         """Learn that a secret may have another value: who has it gets that."""

@@ -69,3 +69,17 @@ async def test_a_secret_that_is_not_there_fails_its_step_at_once(house: House) -
     [attempt] = await run.attempts("with")
     assert attempt.error["code"] == "RESOURCE_NOT_FOUND"
     assert "NOTHING" in attempt.reason
+
+
+async def test_a_step_shows_no_secret_that_another_one_left_it(house: House) -> None:
+    answer(await house.api.put("/api/secrets/API_KEY", json={"value": VALUE}))
+    left = {"sh": 'echo "$API_KEY" > key', "secrets": ["API_KEY"]}
+    waits = {"sh": "cat ${inputs.a}/key; until [ -e go ]; do sleep 0.05; done; cat ${inputs.a}/key", "needs": ["a"]}
+    run = await house.start({"a": left, "b": waits, "c": {"sh": "cat ${inputs.a}/key", "needs": ["a", "b"]}})
+    await run.until_printed("***")
+    # The kernel is another from here on.
+    await house.close()
+    await house.open()
+    (house.coordination._means.folders.work(run.id, "b", 1) / "go").touch()
+    events = await run.events()
+    assert (printed(events, "b"), printed(events, "c")) == (["***"] * 2, ["***"])
