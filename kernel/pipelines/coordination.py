@@ -30,9 +30,9 @@ ID_NAME = "kernel-id"
 LOOK_SECONDS = 30.0
 """So often a kernel that stays looks for runs that nobody coordinates."""
 TIDY_SECONDS = 3600.0
-ALONE_SECONDS = 10.0
-"""So long a kernel that ends with its command waits for a run's first program, or for the end of one that is cancelled:
-nobody may come for long who does what is left."""
+FIRST_SECONDS, ALONE_SECONDS = 3.0, 10.0
+"""So long a kernel that ends with its command waits for a run's first program, and for the end of a cancelled one: it
+may be long before somebody does what is left."""
 MOST_ID_BYTES = 100
 
 log = logging.getLogger("nexus.kernel.pipelines")
@@ -81,7 +81,7 @@ class Coordination:
         try:
             await self._open(run_id, session_id, project_id)
             if self._alone and (driver := self.at_work.get(run_id)) is not None:
-                await driver.begun(ALONE_SECONDS)
+                await driver.begun(FIRST_SECONDS)
         except Exception as error:
             log.exception("run %s could not be begun", run_id)
             reason = str(error) if isinstance(error, NexusError) else "its session could not be opened"

@@ -70,7 +70,7 @@ class RunDriver(Driver):
             await asyncio.wait((self._task,), timeout=seconds)
 
     async def begun(self, seconds: float) -> None:
-        """Wait until a program of the run is with the holder, where it goes on by itself, or the run is over."""
+        """Wait until a program of the run is with the holder, where it goes on by itself, or has to wait for others."""
         if self._task is None:
             return
         begun = asyncio.create_task(self._begun.wait())

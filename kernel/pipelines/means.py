@@ -61,6 +61,11 @@ class Slots:
         self._free = most
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next one has to wait."""
+        return self._free <= 0
+
     @asynccontextmanager
     async def one(self, unless: asyncio.Event | None = None) -> AsyncIterator[bool]:
         """Hold room for one; False, and no room is held, when `unless` was set before there was any.

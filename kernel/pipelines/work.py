@@ -60,7 +60,10 @@ async def lasting(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class StepWork:
-    """The work on one step. `cancelling` is set when the run is to be cancelled, and `begun` when a program runs."""
+    """The work on one step.
+
+    `cancelling` is set when the run is to be cancelled. It sets `begun` when a program runs, or has to wait.
+    """
 
     def __init__(
         self,
@@ -104,6 +107,8 @@ class StepWork:
 
     async def _turn(self) -> None:
         """Make the next attempt when there is room for it; a run that is cancelled meanwhile makes none."""
+        if self._means.slots.full:
+            self._begun.set()
         async with self._means.slots.one(unless=self._cancelling) as free:
             number = self._state.attempt + 1
             begin = self._means.ledger.begin
