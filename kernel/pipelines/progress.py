@@ -14,7 +14,7 @@ from nexus.schemas.run import STEP_ENDS, RunDataset, RunStatus
 
 
 class Progress:
-    """One claimed run. `cancelling` is set to have it cancelled; it sets `begun` when a program runs, or has to wait."""
+    """One claimed run. `cancelling` is set to have it cancelled; it sets `begun` when a program runs or has to wait."""
 
     def __init__(self, means: Means, claim: Claim, output: SessionOutput, begun: asyncio.Event) -> None:
         row = claim.row
