@@ -38,7 +38,7 @@ class PipelineReference(Arguments):
         min_length=1,
         max_length=200,
         description="Its id, or its exact name.",
-        json_schema_extra={"positional": True, "metavar": "ID"},
+        json_schema_extra={"positional": True},
     )
 
 

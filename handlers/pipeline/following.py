@@ -1,5 +1,6 @@
 """How a run is followed: its session's events as a stream, the lines that its steps print alone, or its end."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -14,12 +15,15 @@ from nexus.handlers.session.streams import (
     interrupting,
 )
 from nexus.schemas.command import ExecutionContext, Outcome
-from nexus.schemas.errors import SessionNotFound
+from nexus.schemas.errors import SessionNotFound, TimeoutExceeded
 from nexus.schemas.run import RunDetails
 from nexus.schemas.stream import OutputStream
 from nexus.sessions.follow import Follow, SessionStream
 
 FOLLOW_ERRORS = STREAM_ERRORS
+
+_MARGIN = 0.05
+"""What of a command's time is left to tell that a run goes on: behind its end nobody is told which run."""
 
 
 class FollowArguments(StreamArguments):
@@ -35,9 +39,12 @@ async def begun(
 ) -> Outcome[OutputStream | RunDetails]:
     """Begin a run, and return it, its stream, or the run as it ended, as the arguments ask for.
 
-    Of a stream that an earlier process printed it begins nothing: it goes on with that.
+    Of a stream that an earlier process printed it begins nothing: it goes on with that. Raises `TimeoutExceeded` for a
+    run whose end does not come in time; it goes on.
     """
     args: FollowArguments = context.args
+    loop, seconds = asyncio.get_running_loop(), context.flags.timeout
+    until = None if seconds is None else loop.time() + seconds * (1 - _MARGIN)
     if context.printed is not None:
         return Outcome(await stream_of_run(context, context.printed.session_id, cancels=True))
     run = await begin()
@@ -46,7 +53,8 @@ async def begun(
     session_id = session_of(run)
     if not args.collect:
         return Outcome(await stream_of_run(context, session_id, cancels=True))
-    await _ended(SessionStream(await client_of(context), Follow(session_id)))
+    left = None if until is None else until - loop.time()
+    await _ended(SessionStream(await client_of(context), Follow(session_id)), run, left)
     run = await context.api.get("/api/runs/{id}", RunDetails, at={"id": run.id})
     return Outcome(run, message=f"The run {run.status}." if run.status != "cancelled" else "The run was cancelled.")
 
@@ -77,11 +85,15 @@ async def stream_of_run(
     return SessionStream(client, asked)
 
 
-async def _ended(stream: SessionStream) -> None:
-    """Wait until a stream has ended."""
+async def _ended(stream: SessionStream, run: RunDetails, seconds: float | None) -> None:
+    """Wait until a run's stream has ended. Raises `TimeoutExceeded`, with what leads to the run again."""
     try:
-        async for _ in stream:
-            pass
+        async with asyncio.timeout(seconds):
+            async for _ in stream:
+                pass
+    except TimeoutError:
+        hint = f"nexus pipeline run watch {run.id}"
+        raise TimeoutExceeded(seconds=seconds, hint=hint, run_id=run.id, session_id=run.session_id) from None
     finally:
         await stream.aclose()
 

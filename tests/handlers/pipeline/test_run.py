@@ -142,14 +142,19 @@ async def test_an_interrupt_ends_a_watch_alone_and_cancels_what_is_followed(pipe
     refused = (await pipelines("pipeline run retry slow")).error
     assert refused["code"] == "RESOURCE_CONFLICT"
 
+    run = (await pipelines("pipeline status slow")).data["id"]
+    late = (await pipelines("pipeline run slow --collect --timeout 2")).error
+    assert (late["code"], late["details"]["runId"]) == ("TIMEOUT", late["details"]["hint"].split()[-1])
+    assert (await pipelines(f"pipeline run cancel {late['details']['runId']}")).data["status"] == "cancelling"
+
     follower.now.set()
     status, events = await following
     assert (status, [event["event"] for event in events[-2:]]) == (130, ["interrupt", "close"])
-    _, events = await pipelines.streamed("pipeline run watch slow")
+    _, events = await pipelines.streamed(f"pipeline run watch {run}")
     assert events[-1]["payload"]["reason"] == "cancelled"
-    assert (await pipelines("pipeline status slow")).data["status"] == "cancelled"
-    assert (await pipelines("pipeline run resume slow")).data["status"] in ("queued", "running")
-    assert (await pipelines("pipeline run cancel slow")).data["change"] == "updated"
-    _, events = await pipelines.streamed("pipeline run watch slow")
+    assert (await pipelines(f"pipeline status {run}")).data["status"] == "cancelled"
+    assert (await pipelines(f"pipeline run resume {run}")).data["status"] in ("queued", "running")
+    assert (await pipelines(f"pipeline run cancel {run}")).data["change"] == "updated"
+    _, events = await pipelines.streamed(f"pipeline run watch {run}")
     assert events[-1]["payload"]["reason"] == "cancelled"
-    assert (await pipelines("pipeline run cancel slow")).data["change"] == "unchanged"
+    assert (await pipelines(f"pipeline run cancel {run}")).data["change"] == "unchanged"
