@@ -15,7 +15,7 @@ from nexus.kernel.store.rows import now
 from nexus.kernel.store.schema import run_attempts, run_steps, runs
 from nexus.kernel.store.store import Store
 from nexus.schemas.model import rfc3339
-from nexus.schemas.run import RUN_ENDS, AttemptStatus, RunStatus, StepStatus
+from nexus.schemas.run import RUN_ENDS, STEP_ENDS, AttemptStatus, RunStatus, StepStatus
 
 LEASE_SECONDS = 60.0
 UNDER_WAY = ("queued", "running", "cancelling")
@@ -275,7 +275,7 @@ class Ledger:
 
         Raises `Fenced`.
         """
-        changes = _changes(ending) | ({"spent": was.attempt, "finished_at": None} if anew else {})
+        changes = _changes(ending) | ({"spent": was.attempt} if anew else {})
         known = (was.status, was.attempt)
 
         def changed(connection: Connection) -> None:
@@ -345,7 +345,7 @@ def _changes(ending: Ending) -> dict[str, Any]:
         "exit_code": ending.exit_code,
         "reason": ending.reason,
         "next_attempt_at": ending.next_attempt_at,
-        "finished_at": now(),
+        "finished_at": now() if ending.step in STEP_ENDS else None,
     }
 
 

@@ -215,7 +215,7 @@ class StepWork:
         if ended.reason in ("lost", "shutdown"):
             return [], self._failed(self._state.attempt, ended.code, "what held it is gone", status="lost")
         if ended.code == NO_WALLS and (ended.said or WALLS_SAY).startswith(WALLS_SAY):
-            said = ended.said or "its log says why"
+            said = (ended.said or "its log says why").removeprefix(WALLS_SAY)
             error = ResourceUnavailable.because(f"The step's sandbox could not be made: {said}", hint="nexus doctor")
             return [], self._refused(error, again=False, code=ended.code)
         if (fault := _fault(ended, attempt)) is not None:

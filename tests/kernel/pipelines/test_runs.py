@@ -144,6 +144,7 @@ async def test_a_cancelled_run_leaves_nothing_that_runs(house: House, way: str, 
         }
     )
     await run.until("waits", "waiting")
+    assert (await run.steps())["waits"].finished_at is None
     events = await run.events(lambda events: any("pids" in line for line in printed(events, "busy")))
     [line] = [line for line in printed(events, "busy") if "pids" in line]
     if way == "row":
