@@ -173,6 +173,9 @@ class Server:
         try:
             await self._server.serve(sockets=[self._listening])
         finally:
+            # Who is cancelled has not shut down. The loop would hold the descriptor for watched when another has it.
+            for listening in getattr(self._server, "servers", ()):
+                listening.close()
             self._listening.close()
             for connection in list(self._server.server_state.connections):
                 transport = getattr(connection, "transport", None)
