@@ -109,18 +109,23 @@ class RunDriver(Driver):
 
     async def _coordinate(self, claim: Claim | None) -> None:
         try:
-            claim = claim or await lasting(self._claimed_again)
-            if claim is None:
+            if not await self._seen_through(claim or await lasting(self._claimed_again)):
                 await self._leave()
-            else:
-                await self._see(claim)
-        except Fenced:
-            await self._leave()
         except Exception as error:
             log.exception("run %s broke off", self._run_id)
             await self._break_off(error)
         finally:
             self._let_go()
+
+    async def _seen_through(self, claim: Claim | None) -> bool:
+        """See a run to its end; False when it is not this kernel's, or is not any more."""
+        if claim is None:
+            return False
+        try:
+            await self._see(claim)
+        except Fenced:
+            return False
+        return True
 
     async def _alone(self) -> None:
         """Wait for the session that the run had before, which is ending. Raises `Conflict` for one that is not."""
@@ -217,13 +222,10 @@ class RunDriver(Driver):
 
     async def _break_off(self, error: Exception) -> None:
         """A fault of ours: nothing goes on, and the run says so."""
-        told = (
-            error
-            if isinstance(error, NexusError)
-            else InternalError.because(
-                f"The run broke off by a fault of Nexus ({type(error).__name__}); the kernel's log says where."
-            )
-        )
+        told = error
+        if not isinstance(told, NexusError):
+            fault = type(error).__name__
+            told = InternalError.because(f"The run broke off by a fault of Nexus ({fault}); its log says where.")
         await discard_strays(self._means, self._run_id, set())
         await self._let_secrets_go()
         with suppress(Exception):
