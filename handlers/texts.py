@@ -10,7 +10,8 @@ from nexus.schemas.regular import open_regular
 
 FROM_STDIN = "-"
 _ALSO_STDIN = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
-"""Opened by these names it would be the standard input of the process that answers."""
+_CALLERS_OWN = ("/dev/fd/", "/proc/self/", "/proc/thread-self/")
+"""Opened by these names it would be what the process that answers has open."""
 
 
 async def bytes_given(context: ExecutionContext[Any], value: str, *, limit: int) -> bytes:
@@ -47,6 +48,12 @@ async def file_given(context: ExecutionContext[Any], source: str, *, field: str,
     """
     if source == FROM_STDIN or source in _ALSO_STDIN:
         return await context.stdin.read(limit), "Standard input"
+    if source.startswith(_CALLERS_OWN):
+        raise ValidationError.because(
+            f"{source[:200]} is open in the caller alone.",
+            field=field,
+            hint=f"Give it on standard input: --{field} - < {source[:200]}",
+        )
     path = absolute(source, context.cwd, context.environment)
     try:
         # In a thread: the disk may be slow, and other commands do not wait for it.

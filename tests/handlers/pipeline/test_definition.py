@@ -62,7 +62,7 @@ async def test_what_the_kernel_finds_wrong_has_its_place_in_the_file(pipelines):
 
 
 async def test_a_file_that_cannot_be_read_is_told(pipelines):
-    for source in ("absent.yaml", ".", "/dev/null/x"):
+    for source in ("absent.yaml", ".", "/dev/null/x", "/dev/fd/63"):
         error = (await pipelines(f"pipeline definition create --from {source}")).error
         assert (error["code"], error["details"]["field"]) == ("VALIDATION_ERROR", "from")
     pipelines.write("large.yaml", "#" * (256 * 1024 + 1))
