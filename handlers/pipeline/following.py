@@ -1,6 +1,7 @@
 """How a run is followed: its session's events as a stream, the lines that its steps print alone, or its end."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -18,10 +19,12 @@ from nexus.schemas.command import ExecutionContext, Outcome
 from nexus.schemas.errors import SessionNotFound, TimeoutExceeded
 from nexus.schemas.run import RunDetails
 from nexus.schemas.stream import OutputStream
+from nexus.sessions.client import SessionClient
 from nexus.sessions.follow import Follow, SessionStream
 
 FOLLOW_ERRORS = STREAM_ERRORS
 
+_DATA = b'{"event":"data"'
 _MARGIN = 0.05
 """What of a command's time is left to tell that a run goes on: behind its end nobody is told which run."""
 
@@ -106,8 +109,24 @@ def logged_by(step: str | None) -> Callable[[bytes], bool]:
     named = b"" if step is None else f'"step":"{step}"'.encode()
 
     def keep(line: bytes) -> bool:
-        if line.startswith(b'{"event":"data"'):
+        if line.startswith(_DATA):
             return b'"type":"log"' in line and named in line
         return line.startswith((b'{"event":"close"', b'{"event":"error"'))
 
     return keep
+
+
+async def place_of_last(client: SessionClient, session_id: str, count: int, keep: Callable[[bytes], bool]) -> int:
+    """Return the number of the event behind which the last `count` lines stand that a run's steps printed until now."""
+    attachment = await client.attach(session_id)
+    newest, last = attachment.joined.newest, attachment.joined.after
+    kept: deque[int] = deque(maxlen=count + 1)
+    try:
+        while last < newest and (batch := await attachment.receive()) is not None:
+            lines = enumerate(batch.lines.splitlines(), batch.first)
+            kept.extend(seq for seq, line in lines if line.startswith(_DATA) and keep(line))
+            last = batch.last
+            await attachment.consumed(last)
+    finally:
+        await attachment.aclose()
+    return kept[0] if len(kept) > count else 0

@@ -6,8 +6,8 @@ from nexus.handlers.api_errors import READING
 from nexus.handlers.listing import ListArguments, query_of
 from nexus.handlers.pipeline.following import FOLLOW_ERRORS
 from nexus.handlers.pipeline.run import RAN_HELLO, RUN, RunReference, run_named
-from nexus.handlers.pipeline.watch import expect_step, logs_of
-from nexus.handlers.session.streams import STREAM_EVENTS, Collected, StreamArguments
+from nexus.handlers.pipeline.watch import LogsArguments, expect_step, logs_of
+from nexus.handlers.session.streams import STREAM_EVENTS, Collected
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext
 from nexus.schemas.errors import NotFound
 from nexus.schemas.page import Page
@@ -59,8 +59,8 @@ class ViewStep(CommandHandler[StepReference, StepDetails]):
         return await context.api.get(f"{RUN}/steps/{{name}}", StepDetails, at=at)
 
 
-class StepLogsArguments(StepReference, StreamArguments):
-    follow: bool = Field(default=False, description="Go on with what comes, until the run's end.")
+class StepLogsArguments(StepReference, LogsArguments):
+    """A step, and how what it printed is followed."""
 
 
 class ShowStepLogs(CommandHandler[StepLogsArguments, OutputStream | Collected]):

@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic import Field
 
-from nexus.handlers.pipeline.following import FOLLOW_ERRORS, logged_by, session_of, stream_of_run
+from nexus.handlers.pipeline.following import FOLLOW_ERRORS, logged_by, place_of_last, session_of, stream_of_run
 from nexus.handlers.pipeline.run import RAN_HELLO, RunReference, run_named
-from nexus.handlers.session.streams import STREAM_EVENTS, Collected, StreamArguments, collected
+from nexus.handlers.session.streams import STREAM_EVENTS, Collected, StreamArguments, client_of, collected
 from nexus.schemas.command import CommandHandler, Effect, Example, ExecutionContext
-from nexus.schemas.errors import NotFound
+from nexus.schemas.errors import NotFound, ValidationError
 from nexus.schemas.pipeline import StepName
 from nexus.schemas.run import RunDetails
 from nexus.schemas.stream import OutputStream
@@ -38,15 +38,29 @@ class WatchRun(CommandHandler[WatchArguments, OutputStream | Collected]):
         return await collected(stream) if context.args.collect else stream
 
 
-class RunLogsArguments(RunReference, StreamArguments):
+class LogsArguments(StreamArguments):
+    """How printed lines are followed."""
+
+    lines: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Only so many of the last lines, and what comes.",
+        json_schema_extra={"short": "n"},
+    )
+    follow: bool = Field(
+        default=False, description="Go on with what comes, until the run's end.", json_schema_extra={"short": "f"}
+    )
+
+
+class RunLogsArguments(RunReference, LogsArguments):
     step: StepName | None = Field(default=None, description="Only what this step printed.")
-    follow: bool = Field(default=False, description="Go on with what comes, until the run's end.")
 
 
 class ShowRunLogs(CommandHandler[RunLogsArguments, OutputStream | Collected]):
     """Print the lines that a run's steps printed, as log events; with --follow go on until its end.
 
-    --limit counts these lines; --after and --tail count every event of the run.
+    --lines and --limit count these lines; --after and --tail count every event of the run.
     """
 
     path = ("pipeline", "run", "logs")
@@ -77,6 +91,10 @@ async def logs_of(context: ExecutionContext[Any], step: str | None, *, follow: b
     else:
         session_id = context.printed.session_id
     keep = logged_by(step)
+    if args.lines is not None:
+        if args.after is not None or args.tail is not None:
+            raise ValidationError.because("--lines, --after and --tail all say where to begin.", field="lines")
+        args.after = await place_of_last(await client_of(context), session_id, args.lines, keep)
     stream = await stream_of_run(context, session_id, follow=follow and not args.collect, keep=keep)
     return await collected(stream) if args.collect else stream
 

@@ -107,6 +107,12 @@ async def test_logs_are_the_lines_alone_of_all_steps_or_one(pipelines):
     assert (messages(events), events[-1]["event"]) == (["two"], "close")
     _, events = await pipelines.streamed("pipeline run logs broken --limit 1")
     assert messages(events) == ["one"]
+    for lines, left in ((0, []), (1, ["two"]), (9, ["one", "two"])):
+        _, events = await pipelines.streamed(f"pipeline run logs broken -n {lines} -f")
+        assert (messages(events), events[-1]["payload"]["reason"]) == (left, "failed")
+    _, events = await pipelines.streamed("pipeline step logs broken first --lines 1")
+    assert messages(events) == ["one"]
+    assert (await pipelines("pipeline run logs broken --lines 1 --tail 1")).error["code"] == "VALIDATION_ERROR"
     assert messages((await pipelines("pipeline step logs broken first --collect")).data["events"]) == ["one"]
     assert (await pipelines("pipeline run logs broken --step nobody")).error["details"]["available"]
     watched = (await pipelines("pipeline run watch broken --collect")).data["events"]
