@@ -62,6 +62,7 @@ class Coordination:
         self._look_seconds = look_seconds
         self._content = ContentFolders(surroundings.projects, surroundings.environment)
         self._staying: asyncio.Task[None] | None = None
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tried: set[str] = set()
         """Runs whose session could not be opened under the id that they have."""
 
@@ -79,7 +80,10 @@ class Coordination:
     async def begin(self, run_id: str, session_id: str, project_id: str | None) -> None:
         """Open the session of a queued run. What goes wrong then is the run's own failure, and not raised."""
         try:
-            await self._open(run_id, session_id, project_id)
+            async with self._turn(run_id):
+                # Who looks for runs that nobody began may have found it since it was written down.
+                if run_id not in self._tried and await self._ledger.is_queued(run_id, session_id):
+                    await self._open(run_id, session_id, project_id)
             if self._alone and (driver := self.at_work.get(run_id)) is not None:
                 await driver.begun(FIRST_SECONDS)
         except Exception as error:
@@ -96,9 +100,7 @@ class Coordination:
 
         async def look() -> None:
             await self._surroundings.drivers.ready()
-            if run_id not in self.at_work:
-                for row in await self._ledger.found(run_id):
-                    await self._adopt(row)
+            await self._adopt(run_id)
             if (driver := self.at_work.get(run_id)) is not None:
                 driver.look()
                 if self._alone:
@@ -177,11 +179,21 @@ class Coordination:
     async def _look(self) -> None:
         """Adopt the runs that nobody coordinates."""
         await self._surroundings.drivers.ready()
-        for row in await self._ledger.found():
-            if row.id not in self.at_work:
-                await self._adopt(row)
+        # Those at work may be as many as are found at once, and stand before all others.
+        for row in await self._ledger.found(besides=list(self.at_work)):
+            await self._adopt(row.id)
 
-    async def _adopt(self, row: Any) -> None:
+    async def _adopt(self, run_id: str) -> None:
+        """Take up a run, unless somebody did meanwhile, or it is over."""
+        async with self._turn(run_id):
+            for row in await self._ledger.found(run_id) if run_id not in self.at_work else ():
+                await self._take_up(row)
+
+    def _turn(self, run_id: str) -> asyncio.Lock:
+        """Return what is held while the run's session is opened: two would make one run of it fail."""
+        return self._turns.setdefault(run_id, asyncio.Lock())
+
+    async def _take_up(self, row: Any) -> None:
         own = row.status == "queued" and row.kernel == self.kernel_id and row.session_id is not None
         session_id = row.session_id if own and row.id not in self._tried else new_session_id()
         self._tried.add(row.id)

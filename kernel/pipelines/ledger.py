@@ -4,7 +4,7 @@ A run belongs to the kernel that claimed it, under a fence that counts the claim
 takes it over counts the fence up; what the kernel before it still writes changes nothing, and it is told `Fenced`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,14 +85,14 @@ class Ledger:
 
     # -- runs
 
-    async def found(self, run_id: str | None = None) -> Sequence[Any]:
+    async def found(self, run_id: str | None = None, *, besides: Collection[str] = ()) -> Sequence[Any]:
         """Return (id, status, kernel, session_id, project_id) of runs that this kernel may claim, the oldest first.
 
-        With an id, of that one if it may.
+        With an id, of that one if it may. Those of `besides` are left out.
         """
         wanted = (
             select(runs.c.id, runs.c.status, runs.c.kernel, runs.c.session_id, runs.c.project_id)
-            .where(self._claimable())
+            .where(self._claimable(), runs.c.id.not_in(besides))
             .order_by(runs.c.created_at)
             .limit(MOST_FOUND)
         )
@@ -104,6 +104,11 @@ class Ledger:
         """Return a run's row, None when there is none."""
         wanted = select(runs).where(runs.c.id == run_id)
         return await self._store.read(lambda connection: connection.execute(wanted).first())
+
+    async def is_queued(self, run_id: str, session_id: str) -> bool:
+        """Whether a run waits to be begun with this session."""
+        row = await self.row(run_id)
+        return row is not None and (row.status, row.session_id) == ("queued", session_id)
 
     async def claim(self, run_id: str, session_id: str) -> Claim | None:
         """Make the run this kernel's, with this session; None when it may not be: it is another's, or over.

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
-from nexus.kernel.store.schema import runs
+from nexus.kernel.pipelines import ledger, work
+from nexus.kernel.store.schema import runs, uploads
 from nexus.schemas.run import RunDataset
 from tests.kernel.answers import answer, refusal
 from tests.kernel.holder.programs import alive, eventually
@@ -160,6 +161,17 @@ async def test_a_cancelled_run_leaves_nothing_that_runs(house: House, way: str, 
     assert (row.status, row.lease_until) == ("cancelled", None)
 
 
+async def test_a_cancelled_run_waits_for_no_large_artifact(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "KEEP_SECONDS", 0.0)
+    script = "trap 'truncate -s 256M big; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    run = await house.start({"a": {"sh": script, "artifacts": {"big": "big"}}})
+    await run.until_printed("up")
+    await run.cancel()
+    assert await run.over() == ("cancelled", 1)
+    assert await run.artifacts() == []
+    assert await run.rows(select(uploads)) == []
+
+
 async def test_a_run_that_was_cancelled_before_it_began_runs_nothing(house: House) -> None:
     run = await house.queue({"a": "true"})
     await run.cancel()
@@ -295,4 +307,40 @@ async def test_a_run_keeps_its_kernel_awake_and_one_that_waits_for_room_is_cance
     await first.cancel()
     assert await first.over() == ("cancelled", 1)
     await eventually(lambda: house.kernel.live().sessions == 0)
+    await house.end()
+
+
+async def test_a_clock_that_was_set_back_holds_no_step_longer_than_its_pause(house: House) -> None:
+    fails = {"sh": '[ "$NEXUS_ATTEMPT" = 2 ]', "retries": {"attempts": 2, "delaySeconds": 2}}
+    run = await house.start({"a": fails})
+    await run.until("a", "waiting")
+    await house.close()
+    with sqlite3.connect(house.folder / "nexus.db") as connection:
+        connection.execute("UPDATE run_steps SET next_attempt_at = '2999-01-01T00:00:00Z'")
+    connection.close()
+    await house.open()
+    assert await run.over() == ("succeeded", 0)
+
+
+async def test_a_run_that_nobody_began_is_found_behind_all_those_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "MOST_FOUND", 1)
+    house = await House(tmp_path / "data", mode="server", look=0.1).open()
+    busy = await house.start({"a": "while :; do sleep 0.1; done"})
+    await busy.until("a", "running")
+    left = await house.queue({"a": "while [ ! -e go ]; do sleep 0.05; done"})
+    folder = house.folder / "pipelines" / "runs" / left.id / "a" / "1" / "work"
+    await eventually(folder.exists)
+    (folder / "go").touch()
+    await eventually_over(left, "succeeded")
+    await busy.cancel()
+    await busy.over()
+    await house.end()
+
+
+async def test_a_run_is_begun_once_though_it_is_looked_for_meanwhile(tmp_path: Path) -> None:
+    house = await House(tmp_path / "data", mode="server", look=0.0).open()
+    runs = [await house.start({"a": "true"}) for _ in range(10)]
+    assert [await run.over() for run in runs] == [("succeeded", 0)] * 10
     await house.end()
