@@ -22,8 +22,10 @@ InputName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0
 """What a pipeline calls a data set that it works on."""
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT, pattern=r"^[^\x00]*$")]
-BelowPath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^/\x00][^\x00]*$")]
-"""A path below a step's folder. Whoever opens it holds it inside."""
+BelowPath = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")
+]
+"""A path below a step's folder, the last part of it a file's name. Whoever opens it holds it inside."""
 ParameterValue = bool | Annotated[int, Field(ge=-MOST_WHOLE - 1, le=MOST_WHOLE)] | float | str
 """What JSON has it as; numbers are finite."""
 

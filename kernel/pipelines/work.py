@@ -41,6 +41,8 @@ NO_WALLS = 125
 WALLS_SAY = "nexus: "
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+KEEP_SECONDS = 5.0
+"""So long a run that is cancelled waits for the files of a step that succeeded all the same."""
 PASSING = (BackendUnavailable, OutcomeUnknown, StorageFull, StorageLocked, StorageReadOnly, TimeoutExceeded)
 
 Result = TypeVar("Result")
@@ -101,7 +103,9 @@ class StepWork:
         """Wait until the next attempt may be made, or the run is cancelled."""
         if self._state.next_attempt_at is None:
             return
-        seconds = (datetime.fromisoformat(self._state.next_attempt_at) - datetime.now(UTC)).total_seconds()
+        left = (datetime.fromisoformat(self._state.next_attempt_at) - datetime.now(UTC)).total_seconds()
+        # No longer than it was to be at first, though the clock may have been set back.
+        seconds = min(left, pause_behind(self._state.attempt - self._state.spent, self._retries))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cancelling.wait(), max(seconds, 0))
 
@@ -224,11 +228,26 @@ class StepWork:
             staged = await self._staged(attempt)
         except NexusError as error:
             return [], self._refused(error, again=True, code=ended.code)
-        return staged, Ending("succeeded", "succeeded", ended.code)
+        kept = Ending("succeeded", "succeeded", ended.code)
+        return staged or [], kept if staged is not None else Ending("cancelled", "cancelled", ended.code, "cancelled")
 
-    async def _staged(self, attempt: Attempt) -> list[Any]:
+    async def _staged(self, attempt: Attempt) -> list[Any] | None:
+        """Store the files that it left; None when the run was cancelled and they are too large to wait for."""
         wanted = attempt.program.definition.artifacts
-        return await self._means.outputs.stage(attempt.work, wanted, self._run.id) if wanted else []
+        if not wanted:
+            return []
+        staging = asyncio.create_task(self._means.outputs.stage(attempt.work, wanted, self._run.id))
+        cancelled = asyncio.create_task(self._cancelling.wait())
+        try:
+            await asyncio.wait((staging, cancelled), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((staging,), timeout=KEEP_SECONDS)
+            staging.cancel()
+            await asyncio.wait((staging,))
+            return None if staging.cancelled() else staging.result()
+        finally:
+            for task in (staging, cancelled):
+                task.cancel()
+            await asyncio.wait((staging, cancelled))
 
     # -- what becomes of it
 
