@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
-from nexus.kernel.pipelines import parameters
+from nexus.kernel.pipelines import parameters, room
 from nexus.kernel.pipelines.words import references
 from nexus.kernel.store.rows import name_key
 from nexus.schemas.errors import ValidationError
@@ -32,6 +32,7 @@ class Plan:
         for name, step in document.steps.items():
             _check_step(document, name, step)
         _refuse_same_artifacts(document)
+        room.check(document)
 
     def needs(self, step: str) -> Sequence[str]:
         """Return the steps that one waits for, each once. Raises KeyError for a step that is not there."""

@@ -9,23 +9,26 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from nexus.kernel.api.operation import ApiRequest
+from nexus.kernel.pipelines import room
 from nexus.kernel.pipelines.coordinating import Coordinating
 from nexus.kernel.pipelines.grants import require_runs
 from nexus.kernel.pipelines.parameters import taken
 from nexus.kernel.pipelines.plan import waves_of
-from nexus.kernel.pipelines.rows import document_of, pipeline_row, run_details, run_row
+from nexus.kernel.pipelines.rows import UNDER_WAY, document_of, pipeline_row, run_details, run_row
 from nexus.kernel.pipelines.runs import refuse_under_way
 from nexus.kernel.sessions.record import new_session_id
 from nexus.kernel.settings import StepSettings
-from nexus.kernel.store.lookup import values_of
+from nexus.kernel.store.lookup import count, values_of
 from nexus.kernel.store.rows import name_key, new_id, now
 from nexus.kernel.store.schema import datasets, run_steps, runs
 from nexus.kernel.store.store import Store
-from nexus.schemas.errors import Conflict, NotFound, ValidationError
+from nexus.schemas.errors import Conflict, NotFound, ResourceUnavailable, ValidationError
 from nexus.schemas.model import rfc3339
 from nexus.schemas.pipeline import PipelineDocument
 from nexus.schemas.run import NewRun, RunDataset, RunDetails
 
+MOST_UNDER_WAY = 1000
+"""So many runs a kernel has under way; each has a session, and a lease that is renewed."""
 BEGIN_SECONDS = 60.0
 """So long a run that goes on is left to the kernel that was asked; then another one may take it over."""
 
@@ -44,12 +47,14 @@ class Starting:
     async def start(self, request: ApiRequest[None, NewRun]) -> RunDetails:
         """Start a run of a pipeline.
 
-        Raises `NotFound` for the pipeline or a data set, `ValidationError` for what it is told, `PermissionDenied`.
+        Raises `NotFound` for the pipeline or a data set, `ValidationError` for what it is told, `PermissionDenied`,
+        `ResourceUnavailable` where too many are under way.
         """
         pipeline_id = request.path["id"]
         row = await self.store.read(lambda connection: pipeline_row(connection, pipeline_id))
         document = document_of(row)
         parameters = taken(document, request.body.parameters)
+        room.check(document, parameters)
         require_runs(request.caller, self.steps, datasets=bool(document.datasets))
         pinned = await self.store.read(lambda connection: _datasets(connection, document, request.body.datasets))
         values = {
@@ -64,7 +69,10 @@ class Starting:
         return await self._begin(request, document, values)
 
     async def retry(self, request: ApiRequest[None, None]) -> RunDetails:
-        """Start a new run of what a run began with. Raises `NotFound`, `Conflict` while that is under way."""
+        """Start a new run of what a run began with.
+
+        Raises `NotFound`, `Conflict` while that is under way, `ResourceUnavailable` where too many are.
+        """
         row = await self._over(request)
         values = {name: value for name, value in values_of(row).items() if name in PINNED}
         return await self._begin(request, document_of(row), {**values, "retry_of": row.id})
@@ -72,7 +80,8 @@ class Starting:
     async def resume(self, request: ApiRequest[None, None]) -> RunDetails:
         """Go on with a run that failed or was cancelled: what succeeded stays, the rest is tried anew.
 
-        Raises `NotFound`, `Conflict` when it is under way, succeeded, or belongs to another kernel.
+        Raises `NotFound`, `Conflict` when it is under way, succeeded, or belongs to another kernel,
+        `ResourceUnavailable` where too many are under way.
         """
         row = await self._over(request)
         coordination = self.coordination()
@@ -83,6 +92,7 @@ class Starting:
             refuse_under_way(row)
             _refuse_succeeded(row)
             _refuse_anothers(connection, row, coordination.kernel_id)
+            _refuse_too_many(connection, coordination.kernel_id)
             connection.execute(update(runs).where(runs.c.id == row.id).values(_anew(row, coordination, session_id)))
             waits = {
                 "status": "waiting",
@@ -128,6 +138,7 @@ class Starting:
         def work(connection: Connection) -> RunDetails:
             # It may have been deleted since it was read.
             pipeline_row(connection, values["pipeline_id"])
+            _refuse_too_many(connection, coordination.kernel_id)
             connection.execute(insert(runs).values(made))
             connection.execute(insert(run_steps), steps)
             return run_details(connection, run_row(connection, run_id))
@@ -148,6 +159,16 @@ def _anew(row: Row[Any], coordination: Coordinating, session_id: str) -> dict[st
         "reason": None,
         "finished_at": None,
     }
+
+
+def _refuse_too_many(connection: Connection, kernel_id: str) -> None:
+    if count(connection, runs, (runs.c.kernel == kernel_id) & runs.c.status.in_(UNDER_WAY)) >= MOST_UNDER_WAY:
+        raise ResourceUnavailable.because(
+            f"This kernel has {MOST_UNDER_WAY} runs under way, and takes no more until one of them is over.",
+            hint="nexus pipeline run history --status queued",
+            capacity=MOST_UNDER_WAY,
+            retryable=True,
+        )
 
 
 def _refuse_succeeded(row: Row[Any]) -> None:

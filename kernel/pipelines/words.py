@@ -37,6 +37,14 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return _MARK.sub(value, text)
 
 
+def size_of(text: str, sizes: Mapping[str, int], other: int) -> int:
+    """Return how many bytes a text has with its references replaced: `sizes` tells of each, `other` of the rest."""
+    total = len(text.encode())
+    for mark in _MARK.finditer(text):
+        total += (2 if mark[0] == PLAIN else sizes.get(mark[1] or "", other)) - len(mark[0].encode())
+    return total
+
+
 def _name(text: str, mark: re.Match[str]) -> str:
     name = mark[1]
     if name is None or not _NAME.fullmatch(name):

@@ -55,6 +55,8 @@ async def test_a_document_with_a_fault_is_told_where_and_never_kept(api: httpx.A
         ({"steps": {"a": {"run": ["${project}"]}}}, "steps.a.run.0"),
         ({"steps": {}}, "steps"),
         ({"steps": {"a": {"run": ["x"], "memory": 1}}}, "steps.a.memory"),
+        ({"steps": {"a": {"run": ["x"], "artifacts": {"a": "a\nb"}}}}, "steps.a.artifacts.a"),
+        ({"steps": {"a": {"run": ["x", *["€" * 9000] * 39]}}}, "steps.a.run"),
         ({"steps": {f"s{n}": {"run": ["x"], "environment": {"A": "ä" * 9000}} for n in range(100)}}, "steps"),
     ):
         body = written(**fields)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from nexus.kernel.kernel import Kernel
+from nexus.kernel.pipelines import starting
 from nexus.kernel.pipelines.part import Pipelines
 from nexus.kernel.store.rows import now
 from nexus.kernel.store.schema import run_attempts, run_steps, runs
@@ -129,6 +130,42 @@ async def test_a_run_is_told_nothing_and_takes_the_defaults(api: httpx.AsyncClie
         assert refusal(refused, 422, "VALIDATION_ERROR")["details"]["field"].startswith(field)
     refusal(await api.post("/api/pipelines/pip_none/runs", json={}), 404, "RESOURCE_NOT_FOUND")
     assert len(resting.begun) == 1
+
+
+async def test_what_no_program_can_be_told_is_refused_when_the_run_is_started(
+    api: httpx.AsyncClient, resting: Resting
+) -> None:
+    """One variable takes 128 KiB, and all of them together not much more than a mebibyte."""
+    most = "ä" * 10_000
+    for run, environment, taken, refused, field in (
+        (["x"], {}, 6, 7, "parameters"),
+        (["x", "${parameters.p0}" * 7], {}, 0, 1, "steps.a.run.1"),
+        (["x", *["${parameters.p0}" * 5] * 12], {}, 0, 1, "steps.a.run"),
+        (["x"], {"A": "${parameters.p0}" * 7}, 0, 1, "steps.a.environment.A"),
+    ):
+        fields = {"name": field, "steps": {"a": {"run": run, "environment": environment}}}
+        pipeline = await make_pipeline(api, **fields, parameters={f"p{n}": {"default": ""} for n in range(7)})
+        path = f"/api/pipelines/{pipeline['id']}/runs"
+        answer(await api.post(path, json={"parameters": {f"p{n}": most for n in range(taken)}}), 201)
+        told = {"parameters": {f"p{n}": most for n in range(refused)}}
+        assert refusal(await api.post(path, json=told), 422, "VALIDATION_ERROR")["details"]["field"] == field
+    assert len(resting.begun) == 4
+
+
+async def test_a_kernel_takes_so_many_runs_at_once_and_more_when_one_is_over(
+    api: httpx.AsyncClient, kernel: Kernel, resting: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "MOST_UNDER_WAY", 2)
+    pipeline = await make_pipeline(api)
+    over, first = [(await start(api, pipeline))["id"] for _ in range(2)]
+    await end(kernel, over, "failed", extract="failed")
+    second = (await start(api, pipeline))["id"]
+    for path in (f"/api/pipelines/{pipeline['id']}/runs", f"/api/runs/{over}/retry", f"/api/runs/{over}/resume"):
+        refused = refusal(await api.post(path), 503, "RESOURCE_UNAVAILABLE")["details"]
+        assert (refused["retryable"], refused["capacity"]) == (True, 2)
+    await end(kernel, first, "succeeded", extract="succeeded")
+    assert answer(await api.post(f"/api/runs/{over}/resume"))["status"] == "queued"
+    assert second in [run for run, _, _ in resting.begun]
 
 
 async def test_under_an_idempotency_key_one_run_is_started(api: httpx.AsyncClient, resting: Resting) -> None:
