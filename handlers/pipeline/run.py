@@ -132,7 +132,7 @@ class ListRuns(CommandHandler[HistoryArguments, Page[Run]]):
     errors = (*READING, NotFound)
     examples = (
         Example(line="nexus pipeline run history", shows="Every run"),
-        Example(line="nexus pipeline run history hello --status failed", shows="What went wrong", needs=WITH_HELLO),
+        Example(line="nexus pipeline run history --status failed --limit 5", shows="What went wrong lately"),
     )
 
     async def execute(self, context: ExecutionContext[HistoryArguments]) -> Page[Run]:

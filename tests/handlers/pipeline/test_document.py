@@ -155,7 +155,7 @@ def test_steps_may_share_what_they_have_in_common() -> None:
         ('{"name": "p", "steps": {"a": {"run": ["sleep", 5]}}}', (1, 48), "steps.a.run.1", "quotes"),
         ("name: p\n---\nname: q\n", (2, 1), None, "second document"),
         ("name: !!python/object/apply:os.system [ls]\n", (1, 7), None, "tag"),
-        ("name: p\n\tsteps: x\n", (2, 1), None, "tab"),
+        ("name: p\n\tsteps: x\n", (2, 1), None, "character"),
         ("a: &a [*a]\n", (1, 8), None, "no anchor 'a' above"),
         ("- a\n", (1, 1), None, "a mapping with a name and steps"),
         ("", (1, 1), None, "a mapping with a name and steps"),
