@@ -150,7 +150,7 @@ class CreatePipeline(CommandHandler[DocumentArguments, PipelineDetails]):
         return Outcome(made, message=f"Created the pipeline {made.name!r}: nexus pipeline run start {made.id}")
 
 
-class UpdatePipelineArguments(PipelineReference, DocumentArguments):
+class UpdatePipelineArguments(DocumentArguments, PipelineReference):
     revision: int | None = Field(
         default=None, ge=1, le=MOST_WHOLE, description="Only where the pipeline is at this revision still."
     )

@@ -49,7 +49,7 @@ class RunReference(Arguments):
     )
 
 
-class StartArguments(PipelineReference, ToldArguments, FollowArguments):
+class StartArguments(FollowArguments, ToldArguments, PipelineReference):
     """A pipeline, and what its run is told."""
 
 
@@ -163,7 +163,7 @@ class CancelRun(CommandHandler[RunReference, RunDetails]):
         return Outcome(after, message=told, change="unchanged" if same else "updated")
 
 
-class AgainArguments(RunReference, FollowArguments):
+class AgainArguments(FollowArguments, RunReference):
     """A run that is over, and how its successor is followed."""
 
 

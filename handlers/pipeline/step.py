@@ -16,7 +16,7 @@ from nexus.schemas.run import Step, StepDetails, StepStatus
 from nexus.schemas.stream import OutputStream
 
 
-class ListStepsArguments(RunReference, ListArguments):
+class ListStepsArguments(ListArguments, RunReference):
     status: StepStatus | None = Field(default=None, description="Only those that are so.")
 
 
@@ -59,7 +59,7 @@ class ViewStep(CommandHandler[StepReference, StepDetails]):
         return await context.api.get(f"{RUN}/steps/{{name}}", StepDetails, at=at)
 
 
-class StepLogsArguments(StepReference, LogsArguments):
+class StepLogsArguments(LogsArguments, StepReference):
     """A step, and how what it printed is followed."""
 
 

@@ -14,7 +14,7 @@ from nexus.schemas.run import RunDetails
 from nexus.schemas.stream import OutputStream
 
 
-class WatchArguments(RunReference, StreamArguments):
+class WatchArguments(StreamArguments, RunReference):
     exit_code: bool = Field(default=False, description="Exit with 1 when the run does not succeed.")
 
 
@@ -53,7 +53,7 @@ class LogsArguments(StreamArguments):
     )
 
 
-class RunLogsArguments(RunReference, LogsArguments):
+class RunLogsArguments(LogsArguments, RunReference):
     step: StepName | None = Field(default=None, description="Only what this step printed.")
 
 
