@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from nexus.kernel.sessions.record import new_session_id
 from nexus.kernel.store.failures import told_as_storage
 from nexus.kernel.store.lookup import find
 from nexus.kernel.store.schema import projects
-from nexus.schemas.errors import NexusError
+from nexus.schemas.errors import NexusError, PermissionDenied
 from nexus.schemas.session import NewSession, SessionContext
 
 ID_NAME = "kernel-id"
@@ -160,7 +160,10 @@ class Coordination:
 
     async def _project_folder(self, project_id: str) -> Path:
         row = await self._surroundings.store.read(lambda connection: find(connection, projects, project_id))
-        return self._content.of(row)
+        folder = self._content.of(row)
+        hidden = (*self._surroundings.steps.hidden, self._surroundings.data_folder)
+        await asyncio.to_thread(_refuse_within, folder, hidden, self._content.root)
+        return folder
 
     async def _open(self, run_id: str, session_id: str, project_id: str | None) -> None:
         context = SessionContext(run_id=run_id, project_id=project_id)
@@ -213,6 +216,21 @@ class Coordination:
         for name in names:
             if name not in kept and name not in self.at_work:
                 await asyncio.to_thread(folders.remove, name)
+
+
+def _refuse_within(folder: Path, hidden: Sequence[Path], projects: Path) -> None:
+    """Return unless a project's folder lies, by now, in one that no step sees; its own place there is none of that.
+
+    The walls hide what is around: of a part of it they do not know that it was not meant. Raises `PermissionDenied`.
+    """
+    real = folder.resolve()
+    if real.parent == projects.resolve():
+        return
+    if any(real.is_relative_to(each.resolve()) for each in hidden):
+        raise PermissionDenied.because(
+            f"The project's folder {folder} is one of Nexus' own, which no step sees.",
+            hint="nexus help agent project update",
+        )
 
 
 async def _logged(work: Callable[[], Awaitable[None]]) -> None:

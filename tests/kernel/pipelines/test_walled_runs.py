@@ -128,3 +128,33 @@ async def test_a_kernel_that_was_told_of_no_walls_runs_no_steps(tmp_path: Path) 
     [attempt] = await run.attempts("a")
     assert attempt.error["code"] == "RESOURCE_UNAVAILABLE"
     await house.end()
+
+
+async def test_a_step_reads_its_project_and_none_of_the_kernels_own_folders_as_one(
+    walled: House, tmp_path: Path
+) -> None:
+    spool = walled.folder / "pipelines" / "runs"
+    own = answer(await walled.api.post("/api/projects", json={"name": "own"}), 201)
+    users, link = tmp_path / "users", tmp_path / "link"
+    users.mkdir()
+    for folder in (Path(own["contentPath"]), users):
+        (folder / "file").write_text("read\n")
+    steps = {"a": {"sh": "cat ${project}/file; ls -A ${project}"}}
+    link.symlink_to(users)
+    spool.mkdir(parents=True)
+    made = {"own": own}
+    for name, path in (("users", users), ("link", link), ("runs", spool), ("data", walled.folder)):
+        body = {"name": name, "contentPath": str(path)}
+        made[name] = answer(await walled.api.post("/api/projects", json=body), 201)
+    for name in ("own", "users", "link"):
+        run = await walled.start(steps, project_id=made[name]["id"])
+        assert printed(await run.events(), "a") == ["read", "file"]
+    # What it was when the run was started is not what it is when the step begins.
+    link.unlink()
+    link.symlink_to(spool)
+    for name in ("runs", "link", "data"):
+        run = await walled.start(steps, project_id=made[name]["id"])
+        assert await run.over() == ("failed", 1)
+        [attempt] = await run.attempts("a")
+        assert attempt.error["code"] == "PERMISSION_DENIED"
+    await walled.end()
