@@ -19,6 +19,9 @@ from pathlib import Path
 from nexus.kernel.store.failures import told_as_storage
 
 DATASETS = ".datasets"
+LEAST_FREE = 256 * 1024 * 1024
+LEAST_PART = 20
+"""A disk is nearly full when fewer bytes are free, or a twentieth of it where that is less."""
 GONE = ".gone-"
 """What begins so is on its way out."""
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -74,6 +77,21 @@ class RunFolders:
     def remove(self, run_id: str) -> None:
         """Remove all that a run has; none there is nothing to do. What cannot be removed is told in the log."""
         self._remove(run_id, f"{GONE}{secrets.token_hex(8)}")
+
+    def relieve(self, run_id: str, step: str, attempt: int) -> bool:
+        """Remove what an attempt that came to nothing left where the disk is nearly full; say whether it was."""
+        try:
+            facts = os.statvfs(self.runs)
+            if facts.f_bavail * facts.f_frsize >= min(LEAST_FREE, facts.f_blocks * facts.f_frsize // LEAST_PART):
+                return False
+            with _opened(str(self.work(run_id, step, attempt).parent.parent), None) as above:
+                _remove_below(above, str(attempt))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            log.exception("what attempt %s at %s of run %s left could not be removed", attempt, step, run_id)
+            return False
+        return True
 
     def names(self) -> list[str]:
         """Return the ids of the runs that have a folder."""

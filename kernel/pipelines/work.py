@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,6 +152,8 @@ class StepWork:
             await self._stop(attempt)
             ending = self._refused(InternalError.because(f"The step cannot be run: {error}."), again=True)
         await attempt.let_go()
+        if ending.status != "succeeded":
+            ending = await self._relieved(ending)
         try:
             made = await self._write(ending, staged)
         except NexusError as error:
@@ -160,6 +163,13 @@ class StepWork:
         self._become(ending, self._state.attempt)
         await self.tell(made)
         attempt.forget()
+
+    async def _relieved(self, ending: Ending) -> Ending:
+        """Make room where the disk is nearly full: neither this nor the run's deletion could be written down else."""
+        relieve, state = self._means.folders.relieve, self._state
+        if not await asyncio.to_thread(relieve, self._run.id, state.name, state.attempt):
+            return ending
+        return replace(ending, reason=f"{ending.reason} (the disk is nearly full: what it left was removed)")
 
     async def _stop(self, attempt: Attempt) -> None:
         """Nothing of it may go on: what was to become of its end is not known."""

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
-from nexus.kernel.pipelines import ledger, work
+from nexus.kernel.pipelines import folders, ledger, work
 from nexus.kernel.store.schema import runs, uploads
 from nexus.schemas.run import RunDataset
 from tests.kernel.answers import answer, refusal
@@ -208,6 +208,21 @@ async def test_files_of_a_step_that_succeeded_are_kept_as_artifacts(house: House
     assert told(run, events, "make")[-1]["artifacts"] == [made.id]
     assert (await run.attempts("make"))[0].artifacts == [made.id]
     assert (made.name, made.filename, made.size) == ("table", "a", 2)
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_what_a_failed_step_left_is_removed_at_once_where_the_disk_is_nearly_full(
+    house: House, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    monkeypatch.setattr(folders, "LEAST_FREE", 2**62 if full else 0)
+    monkeypatch.setattr(folders, "LEAST_PART", 1)
+    run = await house.start({"a": "echo kept > file", "b": {"sh": "echo left > file; exit 3", "needs": ["a"]}})
+    assert await run.over() == ("failed", 1)
+    below = house.folder / "pipelines" / "runs" / run.id
+    assert (below / "a" / "1" / "work" / "file").read_text() == "kept\n"
+    assert (below / "b" / "1" / "work" / "file").exists() is not full
+    [attempt] = await run.attempts("b")
+    assert ("nearly full" in attempt.reason) is full
 
 
 async def test_a_step_that_leaves_no_such_file_has_failed(house: House) -> None:
