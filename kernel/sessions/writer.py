@@ -74,8 +74,9 @@ class Writer:
         self._failure: BaseException | None = None
         self._sleeps = False
         self._commits = threading.Lock()
-        self._checkpointer = Checkpointer(database, self.calm, self._commits)
+        self._checkpointer = Checkpointer(database, self.calm, self._hold, self._commits)
         self._calm = False
+        self._held = False
         self._condition = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="nexus-log-writer", daemon=True)
 
@@ -100,7 +101,7 @@ class Writer:
                 raise BackendError.because("The event log is closed.")
             self._queue.append(write)
             self._bytes += write.bytes
-            if self._sleeps or self._calm or self._bytes >= FULL_BYTES:
+            if self._sleeps or self._calm or self._held or self._bytes >= FULL_BYTES:
                 self._condition.notify()
 
     @contextmanager
@@ -152,11 +153,11 @@ class Writer:
             return group if group or not self._stopping else None
 
     def _ready(self) -> list[Write]:
-        """Return what may be committed now, in its order: all, or while it is calm what is small.
+        """Return what may be committed now, in its order: all, or while floods are held what is small.
 
         What comes behind something large in its own stream waits with it.
         """
-        if not self._calm or self._stopping:
+        if self._stopping or not (self._calm or self._held):
             return list(self._queue)
         held: set[int] = set()
         ready: list[Write] = []
@@ -171,6 +172,11 @@ class Writer:
     def _be_calm(self, calm: bool) -> None:
         with self._condition:
             self._calm = calm
+            self._condition.notify()
+
+    def _hold(self, held: bool) -> None:
+        with self._condition:
+            self._held = held
             self._condition.notify()
 
     def _tidy(self) -> None:

@@ -29,6 +29,31 @@ async def test_the_write_ahead_log_is_bounded_under_a_flood(tmp_path, monkeypatc
         assert len(await everything(log, stream)) == pieces
 
 
+async def test_a_flood_waits_for_a_disk_that_does_not_keep_up_and_keys_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_BYTES", MEGABYTE)
+    monkeypatch.setattr(checkpoint, "MOST_BYTES", 4 * MEGABYTE)
+    slow, real = threading.Event(), LogDatabase.checkpoint
+
+    def waits(self, *, truncate: bool = False) -> int:
+        assert slow.wait(60)
+        return real(self, truncate=truncate)
+
+    monkeypatch.setattr(LogDatabase, "checkpoint", waits)
+    async with open_log(tmp_path) as log:
+        flood, key = await new_session(log, "ses_1"), await new_session(log, "ses_2")
+        pieces = 0
+        while not log._writer._held:
+            await asyncio.wait_for(log.put(flood, Entry([PIECE])), 30)
+            pieces += 1
+            assert pieces * len(PIECE) < 40 * MEGABYTE, "the flood does not wait"
+        waiting = log.put(flood, Entry([PIECE]))
+        await asyncio.wait_for(log.put(key, Entry(numbered(1, 1))), 30)
+        assert not waiting.done()
+        slow.set()
+        await asyncio.wait_for(waiting, 60)
+        assert len(await everything(log, flood)) == pieces + 1
+
+
 async def test_the_disk_gets_back_what_a_flood_took(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "IDLE_SECONDS", 0.05)
     async with open_log(tmp_path) as log:
