@@ -105,22 +105,22 @@ def _children(node: Node) -> Sequence[Node]:
 def _yaml(text: str) -> Node:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader, lines = getattr(yaml, "CSafeLoader", yaml.SafeLoader), _Lines(text)
     try:
-        return _Events(yaml.parse(text, Loader=loader)).document()
+        return _Events(yaml.parse(text, Loader=loader), lines).document()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        place = (mark.line + 1, mark.column + 1) if mark is not None else _unprintable(text)
+        place = lines.of(mark) if mark is not None else _unprintable(text, lines)
         reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise OutlineInvalid(reason[:200], place) from error
     except (ValueError, RecursionError) as error:
         raise OutlineInvalid(str(error)[:200]) from error
 
 
-def _unprintable(text: str) -> tuple[int, int] | None:
+def _unprintable(text: str, lines: "_Lines") -> tuple[int, int] | None:
     """Return where a character stands that YAML does not have: its reader tells no line."""
     found = _NOT_IN_YAML.search(text)
-    return _Lines(text).place(found.start()) if found is not None else None
+    return lines.place(found.start()) if found is not None else None
 
 
 class _Lines:
@@ -134,12 +134,17 @@ class _Lines:
         line = bisect_right(self._begins, offset)
         return line, offset - self._begins[line - 1] + 1
 
+    def of(self, mark: Any) -> tuple[int, int]:
+        """Return line and column of a mark of YAML's, which counts lines that no editor does (U+0085, U+2028)."""
+        return self.place(mark.index)
+
 
 class _Events:
     """Builds the outline of the one document in a stream of YAML's events."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
+    def __init__(self, events: Iterator[Any], lines: _Lines) -> None:
         self._events = events
+        self._lines = lines
         self._anchors: dict[str, Node] = {}
         self._taken_over = 0
 
@@ -150,7 +155,7 @@ class _Events:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise OutlineInvalid("a second document begins here", _at(event))
+                    raise OutlineInvalid("a second document begins here", self._at(event))
                 root = self._node(next(self._events), 1)
         return root or Node(None, (1, 1))
 
@@ -161,15 +166,15 @@ class _Events:
             anchor = str(event.anchor)
             known = self._anchors.get(anchor)
             if known is None:
-                raise OutlineInvalid(f"there is no anchor {anchor[:100]!r} above this", _at(event))
+                raise OutlineInvalid(f"there is no anchor {anchor[:100]!r} above this", self._at(event))
             return known
         if event.tag not in _TAGS:
-            raise OutlineInvalid(f"the tag {str(event.tag)[:100]!r} is none that is read here", _at(event))
+            raise OutlineInvalid(f"the tag {str(event.tag)[:100]!r} is none that is read here", self._at(event))
         if depth > MOST_DEPTH:
-            raise OutlineInvalid(f"it is nested deeper than {MOST_DEPTH} levels", _at(event))
+            raise OutlineInvalid(f"it is nested deeper than {MOST_DEPTH} levels", self._at(event))
         if isinstance(event, yaml.ScalarEvent):
             plain = event.style in (None, "") and event.tag != _STRING
-            node = Node(event.value, _at(event), plain=plain)
+            node = Node(event.value, self._at(event), plain=plain)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._list(event, depth)
         else:
@@ -187,7 +192,7 @@ class _Events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
             items.append(self._node(event, depth + 1))
-        return Node(items, _at(start))
+        return Node(items, self._at(start))
 
     def _mapping(self, start: Any, depth: int) -> Node:
         import yaml
@@ -216,11 +221,10 @@ class _Events:
                     raise OutlineInvalid(_TOO_MUCH, mapping.place)
                 found = {**mapping.value, **found}
                 keys = {**mapping.keys, **keys}
-        return Node(found, _at(start), keys)
+        return Node(found, self._at(start), keys)
 
-
-def _at(event: Any) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    def _at(self, event: Any) -> tuple[int, int]:
+        return self._lines.of(event.start_mark)
 
 
 def _twice(name: str, before: tuple[int, int]) -> str:

@@ -86,6 +86,7 @@ def either(content: bytes, name: str) -> None:
 
 @given(
     content=st.one_of(st.binary(max_size=60), st.text(max_size=80).map(lambda text: text.encode("utf-8", "replace")))
+    | st.text("[]{}:,&*-<\"'#\n\t\r xé\0!|>%@`~\u2028\x85\ufeff", max_size=30).map(str.encode)
 )
 @settings(max_examples=150, deadline=None)
 def test_rubbish_is_told_as_such(content: bytes) -> None:
@@ -110,6 +111,18 @@ steps:
 @settings(max_examples=150, deadline=None)
 def test_a_document_with_a_slip_is_read_or_told_with_its_place(at: int, cut: int, put: str) -> None:
     either((WRITTEN[:at] + put + WRITTEN[at + cut :]).encode(), "p.yaml")
+
+
+@pytest.mark.parametrize("before", ["é\u2028ß", "\x85", "# 語\r\n", "\r"])
+def test_lines_are_those_of_an_editor(before: str) -> None:
+    """YAML ends lines where no editor does; characters are counted, and not bytes."""
+    text = f'name: "{before}"\nsteps: {{a: {{run: [x], "ü": 1}}}}\n'
+    (told,) = faults_of(text.encode())
+    assert told["line"] == text.count("\n")
+    assert told["column"] == text.splitlines(keepends=True)[-1].index('"ü"') + 1
+    text = f"{before}\nname: ["
+    (told,) = faults_of(text.encode())
+    assert told["line"] == text.count("\n") + 1
 
 
 def test_words_are_texts_however_they_look() -> None:
