@@ -116,7 +116,7 @@ def test_a_document_with_a_slip_is_read_or_told_with_its_place(at: int, cut: int
 @pytest.mark.parametrize("before", ["é\u2028ß", "\x85", "# 語\r\n", "\r"])
 def test_lines_are_those_of_an_editor(before: str) -> None:
     """YAML ends lines where no editor does; characters are counted, and not bytes."""
-    text = f'name: "{before}"\nsteps: {{a: {{run: [x], "ü": 1}}}}\n'
+    text = f'name: n\ndescription: "{before}"\nsteps: {{a: {{run: [x], "ü": 1}}}}\n'
     (told,) = faults_of(text.encode())
     assert told["line"] == text.count("\n")
     assert told["column"] == text.splitlines(keepends=True)[-1].index('"ü"') + 1
