@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from nexus.kernel.part import Surroundings
+from nexus.kernel.pipelines.crowding import Crowding
 from nexus.kernel.pipelines.driver import RENEW_SECONDS, RunDriver
 from nexus.kernel.pipelines.folders import RunFolders
 from nexus.kernel.pipelines.ledger import LEASE_SECONDS, Ledger
@@ -146,10 +147,12 @@ class Coordination:
             from nexus.kernel.pipelines.walls import Sandbox
 
             sandbox = Sandbox(around.steps, around.data_folder)
+        folders = RunFolders(around.data_folder)
         return Means(
             holding=around.holding,
             ledger=self._ledger,
-            folders=RunFolders(around.data_folder),
+            folders=folders,
+            crowding=Crowding(folders),
             sandbox=sandbox,
             secrets=around.secrets,
             inputs=self._inputs,

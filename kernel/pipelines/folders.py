@@ -22,6 +22,9 @@ DATASETS = ".datasets"
 LEAST_FREE = 256 * 1024 * 1024
 LEAST_PART = 20
 """A disk is nearly full when fewer bytes are free, or a twentieth of it where that is less."""
+MOST_SEEN = 100_000
+BLOCK = 512
+"""What `st_blocks` counts."""
 GONE = ".gone-"
 """What begins so is on its way out."""
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -81,8 +84,7 @@ class RunFolders:
     def relieve(self, run_id: str, step: str, attempt: int) -> bool:
         """Remove what an attempt that came to nothing left where the disk is nearly full; say whether it was."""
         try:
-            facts = os.statvfs(self.runs)
-            if facts.f_bavail * facts.f_frsize >= min(LEAST_FREE, facts.f_blocks * facts.f_frsize // LEAST_PART):
+            if self.short() is None:
                 return False
             with _opened(str(self.work(run_id, step, attempt).parent.parent), None) as above:
                 _remove_below(above, str(attempt))
@@ -92,6 +94,25 @@ class RunFolders:
             log.exception("what attempt %s at %s of run %s left could not be removed", attempt, step, run_id)
             return False
         return True
+
+    def short(self) -> int | None:
+        """Return how many bytes are free where the disk is nearly full, None where it is not. Raises `OSError`."""
+        facts = os.statvfs(self.runs)
+        free = facts.f_bavail * facts.f_frsize
+        return free if free < min(LEAST_FREE, facts.f_blocks * facts.f_frsize // LEAST_PART) else None
+
+    def size(self, run_id: str, step: str, attempt: int) -> int:
+        """Return how many bytes an attempt has on the disk, of what can be seen of it and of so many files at most."""
+        waiting, size, seen = [str(self.work(run_id, step, attempt).parent)], 0, 0
+        while waiting and seen < MOST_SEEN:
+            with suppress(OSError), os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    with suppress(OSError):
+                        size += entry.stat(follow_symlinks=False).st_blocks * BLOCK
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+        return size
 
     def names(self) -> list[str]:
         """Return the ids of the runs that have a folder."""

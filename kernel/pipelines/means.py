@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from nexus.kernel.holder.holding import Holding
+from nexus.kernel.pipelines.crowding import Crowding
 from nexus.kernel.pipelines.folders import RunFolders
 from nexus.kernel.pipelines.ledger import Hold, Ledger
 from nexus.kernel.secrets.masking import Masker
@@ -114,6 +115,7 @@ class Means:
     holding: Holding
     ledger: Ledger
     folders: RunFolders
+    crowding: Crowding
     sandbox: Sandboxing
     secrets: Secrets
     inputs: Inputs

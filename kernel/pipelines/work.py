@@ -40,6 +40,8 @@ from nexus.sessions import lines
 NO_WALLS = 125
 """The exit code of the program that makes a step's walls, where it cannot; then its last line says why."""
 WALLS_SAY = "nexus: "
+END_SECONDS = 8.0
+"""By then a program has ended that was asked to, by KILL at last."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 KEEP_SECONDS = 5.0
@@ -140,9 +142,13 @@ class StepWork:
 
     async def _see(self, attempt: Attempt, *, start: bool = True) -> None:
         """See an attempt to its end, and write that down. One that is not to be started was, by an earlier process."""
+        with self._means.crowding.watched(self._run.id, self._state.name, self._state.attempt) as crowded:
+            await self._seen(attempt, crowded, start=start)
+
+    async def _seen(self, attempt: Attempt, crowded: asyncio.Event, *, start: bool) -> None:
         staged: list[Any] = []
         try:
-            ended = await self._ended(attempt, start=start)
+            ended = await self._ended(attempt, crowded, start=start)
             staged, ending = await self._judged(attempt, ended)
         except NexusError as error:
             await self._stop(attempt)
@@ -191,8 +197,11 @@ class StepWork:
             await _tidied(outputs.settle())
         return made
 
-    async def _ended(self, attempt: Attempt, *, start: bool) -> Exit:
-        """Start an attempt if it is not, and read it to its end, which comes soon when the run is cancelled."""
+    async def _ended(self, attempt: Attempt, crowded: asyncio.Event, *, start: bool) -> Exit:
+        """Start an attempt if it is not, and read it to its end, which comes soon when the run is cancelled.
+
+        Raises `StorageFull` for one that was ended because it has `crowded` the disk.
+        """
         # First of all: what runs is to be ended, also when there is nothing else to do with it.
         if not start and not await attempt.known() and self._output.epoch > 1:
             # The machine itself went down, and took what it knew of the attempt with it.
@@ -206,21 +215,31 @@ class StepWork:
             return await attempt.read()
 
         working = asyncio.create_task(work(), name=f"step {attempt.name}")
-        cancelled = asyncio.create_task(self._cancelling.wait())
+        ends = [asyncio.create_task(event.wait()) for event in (self._cancelling, crowded)]
         try:
-            await asyncio.wait((working, cancelled), return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                if not attempt.asked:
-                    working.cancel()
-                    await asyncio.wait((working,))
-                    if working.cancelled():
-                        return Exit(None, "cancelled")
+            await asyncio.wait((working, *ends), return_when=asyncio.FIRST_COMPLETED)
+            is_to_end = not working.done()
+            if is_to_end and not attempt.asked:
+                working.cancel()
+                await asyncio.wait((working,))
+            if is_to_end and not working.cancelled():
                 await attempt.cancel()
-            return await working
+                await asyncio.wait((working, ends[1]), return_when=asyncio.FIRST_COMPLETED)
+                if crowded.is_set():
+                    await self._make_room(working)
+            ended = Exit(None, "cancelled") if working.cancelled() else await working
         finally:
-            for task in (working, cancelled):
+            for task in (working, *ends):
                 task.cancel()
-            await asyncio.wait((working, cancelled))
+            await asyncio.wait((working, *ends))
+        if ended.reason == "cancelled" and not self._cancelling.is_set():
+            raise StorageFull(path=f"what the step {self._state.name} writes")
+        return ended
+
+    async def _make_room(self, working: asyncio.Task[Exit]) -> None:
+        """Remove what the step left that filled the disk: else there is no room to tell that it has ended."""
+        await asyncio.wait((working,), timeout=END_SECONDS)
+        await asyncio.to_thread(self._means.folders.relieve, self._run.id, self._state.name, self._state.attempt)
 
     async def _judged(self, attempt: Attempt, ended: Exit) -> tuple[list[Any], Ending]:
         """Return what the step left, and what becomes of it."""

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
-from nexus.kernel.pipelines import folders, ledger, work
+from nexus.kernel.pipelines import crowding, folders, ledger, work
 from nexus.kernel.store.schema import runs, uploads
 from nexus.schemas.run import RunDataset
 from tests.kernel.answers import answer, refusal
@@ -223,6 +223,31 @@ async def test_what_a_failed_step_left_is_removed_at_once_where_the_disk_is_near
     assert (below / "b" / "1" / "work" / "file").exists() is not full
     [attempt] = await run.attempts("b")
     assert ("nearly full" in attempt.reason) is full
+
+
+async def test_the_step_that_fills_the_disk_is_ended_and_the_others_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(self: folders.RunFolders) -> int | None:
+        taken = sum(path.stat().st_blocks for path in self.runs.rglob("filling") if path.exists()) * folders.BLOCK
+        return 1_000_000 if taken > 2_000_000 else None
+
+    monkeypatch.setattr(folders.RunFolders, "short", short)
+    monkeypatch.setattr(crowding, "LOOK_SECONDS", 0.05)
+    filling = "head -c 4000000 /dev/zero > filling; sync filling; echo filled; sleep 300"
+    run = await house.start(
+        {
+            "fills": {"sh": filling, "retries": {"attempts": 2, "delaySeconds": 0.01}},
+            "other": {"sh": "echo little > file; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; echo well"},
+        }
+    )
+    assert await run.over() == ("failed", 1)
+    for attempt in await run.attempts("fills"):
+        assert (attempt.status, attempt.error["code"]) == ("failed", "STORAGE_FULL")
+        assert attempt.reason.startswith("No space is left for what the step fills writes.")
+    [other] = await run.attempts("other")
+    assert other.status == "succeeded"
+    assert not list((house.folder / "pipelines" / "runs" / run.id / "fills").rglob("filling"))
 
 
 async def test_a_step_that_leaves_no_such_file_has_failed(house: House) -> None:
