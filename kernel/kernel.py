@@ -126,7 +126,7 @@ class Kernel:
             witness = Witness(store, Chain(keys, lambda connection: leave_mark(connection, keys)))
             await hold_marked(store, keys, witness.chain, mark, shared=settings.database is not None)
             surroundings = Surroundings(
-                *(store, data_folder, host, least_environment(), holding, keys, witness),
+                *(store, data_folder, host, settings.environment or least_environment(), holding, keys, witness),
                 secrets=Secrets(store, keys, data_folder, settings.vault),
                 kept=KeptBytes(data_folder, keys, settings.objects),
                 limits=settings.limits,

@@ -108,6 +108,8 @@ class KernelSettings:
     secrets; `vault_environment` has the VAULT_… variables that the kernel signs in there with. `projects` is the folder
     for those of projects that have none of their own, left out one in the data folder. `limits` say how much is kept of
     the sessions' events, `steps` how the steps of pipelines run. `node` is what the kernel is among others.
+    `environment` is that of programs which the kernel itself starts (git); left out, it is the least that works.
+    `environment` is that of programs which the kernel itself starts (git), left out the least that works.
     """
 
     secret: str | None = None
@@ -119,6 +121,7 @@ class KernelSettings:
     objects: ObjectStore | None = None
     projects: Path | None = None
     vault: VaultAddress | None = None
+    environment: Mapping[str, str] | None = None
 
     @property
     def decides(self) -> bool:

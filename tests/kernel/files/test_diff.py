@@ -11,6 +11,7 @@ import pytest
 from nexus.kernel.files.diff import MOST_DIFF_BYTES
 from nexus.kernel.host import OneShotHost
 from nexus.kernel.kernel import Kernel
+from nexus.kernel.settings import KernelSettings
 from tests.kernel.answers import answer, make_project, refusal
 
 
@@ -126,7 +127,8 @@ async def test_without_a_repository_two_paths_are_compared(api: httpx.AsyncClien
 
 
 async def test_without_git_two_paths_are_compared_all_the_same(tmp_path: Path) -> None:
-    kernel = await Kernel.open(tmp_path / "data", OneShotHost(), {"PATH": str(tmp_path)})
+    settings = KernelSettings(environment={"PATH": str(tmp_path)})
+    kernel = await Kernel.open(tmp_path / "data", OneShotHost(), settings)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(kernel.app), base_url="http://kernel") as api:
         project = await make_project(api, "plain")
         for name, content in (("a", "1\nend"), ("b", "2\nend\n")):
