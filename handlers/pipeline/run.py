@@ -184,11 +184,7 @@ class RetryRun(CommandHandler[AgainArguments, OutputStream | RunDetails]):
     examples = (Example(line="nexus pipeline run retry hello --collect", shows="The new run", needs=RAN_HELLO),)
 
     async def execute(self, context: ExecutionContext[AgainArguments]) -> Outcome[OutputStream | RunDetails]:
-        async def retry() -> RunDetails:
-            run = await run_named(context, context.args.run)
-            return await context.api.post(f"{RUN}/retry", RunDetails, at={"id": run.id})
-
-        return await begun(context, retry)
+        return await _again(context, "retry")
 
 
 class ResumeRun(CommandHandler[AgainArguments, OutputStream | RunDetails]):
@@ -208,11 +204,17 @@ class ResumeRun(CommandHandler[AgainArguments, OutputStream | RunDetails]):
     examples = (Example(line="nexus pipeline run resume fails --collect", shows="The same run", needs=_FAILING),)
 
     async def execute(self, context: ExecutionContext[AgainArguments]) -> Outcome[OutputStream | RunDetails]:
-        async def resume() -> RunDetails:
-            run = await run_named(context, context.args.run)
-            return await context.api.post(f"{RUN}/resume", RunDetails, at={"id": run.id})
+        return await _again(context, "resume")
 
-        return await begun(context, resume)
+
+async def _again(context: ExecutionContext[AgainArguments], action: str) -> Outcome[OutputStream | RunDetails]:
+    """Have a run begin again in one of two ways, and follow it as the arguments ask for."""
+
+    async def begin() -> RunDetails:
+        run = await run_named(context, context.args.run)
+        return await context.api.post(f"{RUN}/{action}", RunDetails, at={"id": run.id})
+
+    return await begun(context, begin)
 
 
 class DeleteRunArguments(Arguments):

@@ -1,5 +1,6 @@
 """Runs: each step behind what it needs, tried as often as it says, and ended when the run is."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from sqlalchemy import select, update
 from nexus.kernel.holder.client import Holder
 from nexus.kernel.holder.place import HolderPlace
 from nexus.kernel.kernel import HOLDER_NAME
-from nexus.kernel.pipelines import crowding, folders, ledger, work
+from nexus.kernel.pipelines import attempt, crowding, folders, ledger, work
 from nexus.kernel.store.schema import runs, uploads
 from nexus.schemas.run import RunDataset
 from tests.kernel.answers import answer, refusal
@@ -225,15 +226,42 @@ async def test_what_a_failed_step_left_is_removed_at_once_where_the_disk_is_near
     assert ("nearly full" in attempt.reason) is full
 
 
-async def test_the_step_that_fills_the_disk_is_ended_and_the_others_go_on(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def disk_of_2_mb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a disk nearly full while files `filling` take more than two megabytes, and look often."""
+
     def short(self: folders.RunFolders) -> int | None:
         taken = sum(path.stat().st_blocks for path in self.runs.rglob("filling") if path.exists()) * folders.BLOCK
         return 1_000_000 if taken > 2_000_000 else None
 
     monkeypatch.setattr(folders.RunFolders, "short", short)
     monkeypatch.setattr(crowding, "LOOK_SECONDS", 0.05)
+
+
+async def test_a_step_that_left_no_room_to_tell_of_its_end_has_its_files_removed_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_of_2_mb(monkeypatch)
+    monkeypatch.setattr(work, "END_SECONDS", 0.5)
+    read = attempt.Attempt.read
+
+    async def untold(self: attempt.Attempt) -> attempt.Exit:
+        """What holds it cannot write its end down while the disk is full."""
+        ended = await read(self)
+        while (self.work / "filling").exists():  # noqa: ASYNC110 -- there is no event to wait for
+            await asyncio.sleep(0.02)
+        return ended
+
+    monkeypatch.setattr(attempt.Attempt, "read", untold)
+    run = await house.start({"fills": "head -c 4000000 /dev/zero > filling; sync filling; sleep 300"})
+    assert await run.over() == ("failed", 1)
+    [only] = await run.attempts("fills")
+    assert only.error["code"] == "STORAGE_FULL"
+
+
+async def test_the_step_that_fills_the_disk_is_ended_and_the_others_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_of_2_mb(monkeypatch)
     filling = "head -c 4000000 /dev/zero > filling; sync filling; echo filled; sleep 300"
     run = await house.start(
         {
@@ -242,9 +270,9 @@ async def test_the_step_that_fills_the_disk_is_ended_and_the_others_go_on(
         }
     )
     assert await run.over() == ("failed", 1)
-    for attempt in await run.attempts("fills"):
-        assert (attempt.status, attempt.error["code"]) == ("failed", "STORAGE_FULL")
-        assert attempt.reason.startswith("No space is left for what the step fills writes.")
+    for each in await run.attempts("fills"):
+        assert (each.status, each.error["code"]) == ("failed", "STORAGE_FULL")
+        assert each.reason.startswith("No space is left for what the step fills writes.")
     [other] = await run.attempts("other")
     assert other.status == "succeeded"
     assert not list((house.folder / "pipelines" / "runs" / run.id / "fills").rglob("filling"))
